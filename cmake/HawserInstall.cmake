@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSL-1.0
+# Headers, the CMake package with our find modules, the pkg-config file.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(hawser_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/hawser")
+set(hawser_generated_dir "${CMAKE_CURRENT_BINARY_DIR}/package")
+
+install(TARGETS hawser EXPORT hawserTargets
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT hawserTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
+
+configure_package_config_file(
+  "${CMAKE_CURRENT_LIST_DIR}/hawserConfig.cmake.in"
+  "${hawser_generated_dir}/hawserConfig.cmake"
+  INSTALL_DESTINATION "${hawser_package_dir}"
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(
+  "${hawser_generated_dir}/hawserConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion
+  ARCH_INDEPENDENT)
+install(FILES
+  "${hawser_generated_dir}/hawserConfig.cmake"
+  "${hawser_generated_dir}/hawserConfigVersion.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/Findasio.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/FindxxHash.cmake"
+  DESTINATION "${hawser_package_dir}")
+
+# pkg-config finds the prefix from the place of the file, so that the installed tree can be moved.
+file(RELATIVE_PATH hawser_pc_prefix
+  "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+file(RELATIVE_PATH hawser_pc_include
+  "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+set(hawser_pc_cflags "-DASIO_STANDALONE -pthread")
+if(asio_VERSION AND asio_VERSION VERSION_LESS 1.24)
+  # As in Findasio.cmake; pkg-config cannot ask for the compiler, and GCC defines the same values.
+  string(APPEND hawser_pc_cflags " -DASIO_HAS_CO_AWAIT=1 -DASIO_HAS_STD_COROUTINE=1")
+endif()
+configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser.pc.in" "${hawser_generated_dir}/hawser.pc" @ONLY)
+install(FILES "${hawser_generated_dir}/hawser.pc"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Version numbers, and the inline namespace that every name of the library lives in.
+#pragma once
+
+#define HAWSER_VERSION_MAJOR 0
+#define HAWSER_VERSION_MINOR 1
+#define HAWSER_VERSION_PATCH 0
+#define HAWSER_VERSION_STRING "0.1.0"
+
+#if !defined(__cplusplus) || __cplusplus < 202002L
+#if !defined(_MSVC_LANG) || _MSVC_LANG < 202002L
+#error "hawser needs C++20: compile with -std=c++20 or newer"
+#endif
+#endif
+
+/// The inline namespace is part of every mangled name, so that two incompatible
+/// versions of the library in one program fail at link time and not at run time.
+namespace hawser::inline v0 {}

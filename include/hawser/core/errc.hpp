@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Error codes of the library, their category, and the three conditions to branch on.
+#pragma once
+
+#include <hawser/core/config.hpp>
+
+#include <string>
+#include <system_error>
+
+namespace hawser::inline v0 {
+
+/// What went wrong. The numbers are stable: a code is never renumbered or reused.
+enum class errc {
+    // The network and the peer's reachability.
+    connect_timeout = 1,    ///< TCP, upgrade and session were not ready within `connect_timeout`
+    connection_lost = 2,    ///< the connection ended without a close handshake (local code 1006)
+    heartbeat_timeout = 3,  ///< nothing arrived within `pong_timeout` after a ping
+    resolve_failed = 4,     ///< the host name has no usable address
+    circuit_open = 5,       ///< the circuit breaker permits no attempt now
+    retries_exhausted = 6,  ///< the reconnection strategy gave up
+    write_stalled = 7,      ///< the peer did not read for `write_stall_timeout`
+    close_timeout = 8,      ///< the close handshake did not end within `close_timeout`
+    refused = 9,            ///< the server answered the upgrade with an HTTP status other than 101
+
+    // The HTTP/1.1 upgrade.
+    bad_request = 20,            ///< malformed request (400)
+    bad_response = 21,           ///< malformed response to an upgrade
+    bad_accept = 22,             ///< Sec-WebSocket-Accept is missing or wrong
+    bad_subprotocol = 23,        ///< the server chose a subprotocol that was not offered
+    bad_extension = 24,          ///< the server chose an extension that was not offered
+    header_too_large = 25,       ///< too many header fields, or too many bytes of them (431)
+    target_too_long = 26,        ///< the request target is over its limit (414)
+    method_not_allowed = 27,     ///< the method is not GET (405)
+    upgrade_required = 28,       ///< not a WebSocket upgrade, or not version 13 (426)
+    handshake_timeout = 29,      ///< the upgrade did not arrive in time (408)
+    body_not_allowed = 30,       ///< an upgrade request with a body (413)
+    redirected = 31,             ///< the server redirects; it is reported, not followed
+    too_many_connections = 32,   ///< the listener is full (503)
+    unauthorized = 33,           ///< the server refuses the credentials (401 or 403)
+    session_unsupported = 34,    ///< the peer does not speak hawser.v1 and the session is required
+
+    // RFC 6455 frames.
+    reserved_bits = 40,          ///< RSV1-3 set without a negotiated meaning
+    reserved_opcode = 41,        ///< opcode 3-7 or 11-15
+    bad_mask = 42,               ///< an unmasked frame to a server, or a masked one to a client
+    bad_length = 43,             ///< a 64-bit length with its top bit set
+    message_too_big = 44,        ///< over `max_message_size`
+    control_too_long = 45,       ///< a control frame of more than 125 bytes
+    control_fragmented = 46,     ///< a control frame without FIN
+    orphan_continuation = 47,    ///< a continuation without a message
+    interleaved_message = 48,    ///< a new data frame inside a fragmented message
+    invalid_utf8 = 49,           ///< text or a close reason that is not UTF-8
+    bad_close_frame = 50,        ///< a close frame of one byte, or with a code that must not be sent
+    control_flood = 51,          ///< control frames over the permitted rate
+    non_minimal_length = 52,     ///< a payload length not in its shortest form
+    message_timeout = 53,        ///< a fragmented message was not finished within its deadline
+
+    // hawser.v1.
+    session_protocol = 60,       ///< a frame that the rules of hawser.v1 forbid
+    session_malformed = 61,      ///< a frame that cannot be decoded
+    session_checksum = 62,       ///< a frame whose checksum does not match
+    session_gap = 63,            ///< a sequence number was skipped
+    session_version = 64,        ///< no version in common
+    resume_failed = 65,          ///< the session cannot be resumed; what became of each message is reported
+    superseded = 66,             ///< the session was attached to by a newer connection
+    stale_resume = 67,           ///< a RESUME older than one already seen
+    session_expired = 68,        ///< detached for longer than `session_ttl`
+    session_ended = 69,          ///< the peer closed the session
+    unknown_extension = 70,      ///< a critical extension that this version does not know
+    sequence_exhausted = 71,     ///< 2^63 messages in one session
+
+    // What became of a message.
+    outcome_unknown = 80,        ///< written, but its fate cannot be told
+    rejected = 81,               ///< the peer refused the message
+    cancelled = 82,              ///< cancelled before it was written
+    expired = 83,                ///< its time to live ran out before it was written
+    detached = 84,               ///< the operation was cancelled, the message stays in flight
+
+    // Limits of this side.
+    queue_full = 100,            ///< the outgoing queue is at its limit (policy `reject`)
+    would_block = 101,           ///< cannot be taken now without waiting (`try_send`)
+    too_many_waiters = 102,      ///< more suspended operations than `max_waiters`
+    out_of_memory = 103,         ///< an allocation failed
+    random_failed = 104,         ///< the system's random generator failed
+    table_full = 105,            ///< a bounded table is full
+
+    // Use of the library.
+    invalid_argument = 120,      ///< an argument is outside of what is allowed
+    invalid_state = 121,         ///< the operation is not possible in this state
+    not_connected = 122,         ///< there is no open connection and the message may not wait
+    closed = 123,                ///< the socket was closed
+    already_connecting = 124,    ///< `connect` was called before
+    operation_in_progress = 125, ///< only one operation of this kind may wait at a time
+    unknown_ticket = 126,        ///< the ticket was not issued here, or is too old to tell
+    handler_failed = 127,        ///< a critical callback of the application threw
+    store_failed = 128,          ///< the store reported an error
+};
+
+/// Conditions to branch on: `if (ec == hawser::condition::retryable)`.
+enum class condition {
+    retryable = 1,  ///< the same may succeed later, without a change
+    fatal = 2,      ///< it will not succeed without a change of configuration, credentials or code
+    degraded = 3,   ///< the link goes on, but something was lost or refused and is reported
+};
+
+[[nodiscard]] const std::error_category& hawser_category() noexcept;
+[[nodiscard]] const std::error_category& condition_category() noexcept;
+
+[[nodiscard]] inline std::error_code make_error_code(errc e) noexcept {
+    return {static_cast<int>(e), hawser_category()};
+}
+[[nodiscard]] inline std::error_condition make_error_condition(condition c) noexcept {
+    return {static_cast<int>(c), condition_category()};
+}
+
+namespace detail {
+
+struct errc_text {
+    errc code;
+    const char* text;
+};
+
+// One row per code; the test of this table fails when a code has no row.
+inline constexpr errc_text errc_texts[] = {
+    {errc::connect_timeout, "connecting took longer than connect_timeout"},
+    {errc::connection_lost, "the connection was lost"},
+    {errc::heartbeat_timeout, "the peer did not answer a ping in time"},
+    {errc::resolve_failed, "the host name could not be resolved"},
+    {errc::circuit_open, "the circuit breaker is open"},
+    {errc::retries_exhausted, "the reconnection strategy gave up"},
+    {errc::write_stalled, "the peer stopped reading"},
+    {errc::close_timeout, "the close handshake timed out"},
+    {errc::refused, "the server refused the upgrade"},
+    {errc::bad_request, "malformed upgrade request"},
+    {errc::bad_response, "malformed upgrade response"},
+    {errc::bad_accept, "Sec-WebSocket-Accept is missing or wrong"},
+    {errc::bad_subprotocol, "the server chose a subprotocol that was not offered"},
+    {errc::bad_extension, "the server chose an extension that was not offered"},
+    {errc::header_too_large, "header fields over the limit"},
+    {errc::target_too_long, "request target over the limit"},
+    {errc::method_not_allowed, "the method of an upgrade is GET"},
+    {errc::upgrade_required, "not a WebSocket upgrade of version 13"},
+    {errc::handshake_timeout, "the upgrade did not arrive in time"},
+    {errc::body_not_allowed, "an upgrade request has no body"},
+    {errc::redirected, "the server redirects, which is not followed"},
+    {errc::too_many_connections, "too many connections"},
+    {errc::unauthorized, "the server refused the credentials"},
+    {errc::session_unsupported, "the peer does not speak hawser.v1"},
+    {errc::reserved_bits, "reserved bits are set in a frame"},
+    {errc::reserved_opcode, "reserved opcode"},
+    {errc::bad_mask, "frame masked or unmasked against its role"},
+    {errc::bad_length, "frame length with its top bit set"},
+    {errc::message_too_big, "message over max_message_size"},
+    {errc::control_too_long, "control frame of more than 125 bytes"},
+    {errc::control_fragmented, "fragmented control frame"},
+    {errc::orphan_continuation, "continuation frame without a message"},
+    {errc::interleaved_message, "new message inside a fragmented one"},
+    {errc::invalid_utf8, "text is not valid UTF-8"},
+    {errc::bad_close_frame, "malformed close frame"},
+    {errc::control_flood, "too many control frames"},
+    {errc::non_minimal_length, "payload length is not in its shortest form"},
+    {errc::message_timeout, "a fragmented message was not finished in time"},
+    {errc::session_protocol, "the peer broke a rule of hawser.v1"},
+    {errc::session_malformed, "malformed hawser.v1 frame"},
+    {errc::session_checksum, "checksum of a hawser.v1 frame does not match"},
+    {errc::session_gap, "a sequence number was skipped"},
+    {errc::session_version, "no hawser version in common"},
+    {errc::resume_failed, "the session could not be resumed"},
+    {errc::superseded, "superseded by a newer connection of the same session"},
+    {errc::stale_resume, "stale RESUME"},
+    {errc::session_expired, "the session expired while detached"},
+    {errc::session_ended, "the peer ended the session"},
+    {errc::unknown_extension, "unknown critical extension"},
+    {errc::sequence_exhausted, "sequence numbers are exhausted"},
+    {errc::outcome_unknown, "written, but its outcome is unknown"},
+    {errc::rejected, "rejected by the peer"},
+    {errc::cancelled, "cancelled before it was written"},
+    {errc::expired, "expired before it was written"},
+    {errc::detached, "the operation was cancelled, the message stays in flight"},
+    {errc::queue_full, "the outgoing queue is full"},
+    {errc::would_block, "the operation would have to wait"},
+    {errc::too_many_waiters, "too many operations are waiting"},
+    {errc::out_of_memory, "out of memory"},
+    {errc::random_failed, "the random generator failed"},
+    {errc::table_full, "a bounded table is full"},
+    {errc::invalid_argument, "invalid argument"},
+    {errc::invalid_state, "not possible in this state"},
+    {errc::not_connected, "not connected"},
+    {errc::closed, "the socket was closed"},
+    {errc::already_connecting, "connect was called before"},
+    {errc::operation_in_progress, "an operation of this kind is already waiting"},
+    {errc::unknown_ticket, "unknown ticket"},
+    {errc::handler_failed, "a critical callback threw"},
+    {errc::store_failed, "the store reported an error"},
+};
+
+[[nodiscard]] constexpr condition condition_of(errc e) noexcept {
+    switch (e) {
+    case errc::connect_timeout: case errc::connection_lost: case errc::heartbeat_timeout:
+    case errc::resolve_failed: case errc::circuit_open: case errc::write_stalled:
+    case errc::close_timeout: case errc::handshake_timeout: case errc::too_many_connections:
+    case errc::superseded: case errc::stale_resume: case errc::session_gap:
+    case errc::session_checksum: case errc::queue_full: case errc::would_block:
+    case errc::too_many_waiters: case errc::out_of_memory: case errc::table_full:
+    case errc::random_failed: case errc::not_connected: case errc::refused:
+    case errc::message_timeout:
+        return condition::retryable;
+    case errc::resume_failed: case errc::session_expired: case errc::session_ended:
+    case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:
+    case errc::detached:
+        return condition::degraded;
+    default:
+        return condition::fatal;
+    }
+}
+
+class hawser_category_impl final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "hawser"; }
+    [[nodiscard]] std::string message(int value) const override {
+        for (const auto& row : errc_texts)
+            if (static_cast<int>(row.code) == value) return row.text;
+        return "unknown hawser error " + std::to_string(value);
+    }
+    [[nodiscard]] bool equivalent(int code, const std::error_condition& cond) const noexcept override {
+        if (cond.category() == condition_category())
+            return cond.value() == static_cast<int>(condition_of(static_cast<errc>(code)));
+        return default_error_condition(code) == cond;
+    }
+};
+
+class condition_category_impl final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "hawser.condition"; }
+    [[nodiscard]] std::string message(int value) const override {
+        switch (static_cast<condition>(value)) {
+        case condition::retryable: return "retryable";
+        case condition::fatal: return "fatal";
+        case condition::degraded: return "degraded";
+        }
+        return "unknown condition";
+    }
+    // Codes of the operating system and of Asio that a link may meet are retryable.
+    [[nodiscard]] bool equivalent(const std::error_code& code, int cond) const noexcept override {
+        if (code.category() == hawser_category() || !code) return false;
+        return cond == static_cast<int>(condition::retryable);
+    }
+};
+
+}  // namespace detail
+
+inline const std::error_category& hawser_category() noexcept {
+    static const detail::hawser_category_impl instance;
+    return instance;
+}
+inline const std::error_category& condition_category() noexcept {
+    static const detail::condition_category_impl instance;
+    return instance;
+}
+
+}  // namespace hawser::inline v0
+
+template <>
+struct std::is_error_code_enum<hawser::errc> : std::true_type {};
+template <>
+struct std::is_error_condition_enum<hawser::condition> : std::true_type {};

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What became of a message, and the ticket to ask for it.
+#pragma once
+
+#include <hawser/core/errc.hpp>
+
+#include <cstdint>
+
+namespace hawser::inline v0 {
+
+/// What became of a message. The numbers are stable.
+enum class outcome : std::uint8_t {
+    pending = 0,       ///< not known yet
+    acknowledged = 1,  ///< session: the peer took responsibility for it
+    duplicate = 2,     ///< session: the peer had it already
+    rejected = 3,      ///< session: the peer refused it by name
+    unknown = 4,       ///< it was written, and nobody can tell whether it arrived
+    cancelled = 5,     ///< cancelled before it was written
+    expired = 6,       ///< its time to live ran out before it was written
+    refused = 7,       ///< never accepted for sending
+    written = 8,       ///< plain mode: handed to the operating system; no more can be known
+};
+
+[[nodiscard]] constexpr const char* to_string(outcome o) noexcept {
+    switch (o) {
+    case outcome::pending: return "pending";
+    case outcome::acknowledged: return "acknowledged";
+    case outcome::duplicate: return "duplicate";
+    case outcome::rejected: return "rejected";
+    case outcome::unknown: return "unknown";
+    case outcome::cancelled: return "cancelled";
+    case outcome::expired: return "expired";
+    case outcome::refused: return "refused";
+    case outcome::written: return "written";
+    }
+    return "?";
+}
+
+/// The error code that a send completes with for an outcome; none for a success.
+[[nodiscard]] inline std::error_code error_of(outcome o) noexcept {
+    switch (o) {
+    case outcome::rejected: return errc::rejected;
+    case outcome::unknown: return errc::outcome_unknown;
+    case outcome::cancelled: return errc::cancelled;
+    case outcome::expired: return errc::expired;
+    case outcome::refused: return errc::queue_full;
+    default: return {};
+    }
+}
+
+/// Names a message that was accepted for sending, within its socket. A plain value.
+struct ticket {
+    std::uint64_t counter = 0;  ///< counter of the message id; 0 names nothing
+    [[nodiscard]] explicit operator bool() const noexcept { return counter != 0; }
+    friend bool operator==(ticket, ticket) = default;
+};
+
+/// Result of `try_send`: a ticket, or the reason why the message was not taken.
+struct [[nodiscard]] send_result {
+    std::error_code error;
+    hawser::ticket ticket;
+    [[nodiscard]] explicit operator bool() const noexcept { return !error; }
+};
+
+}  // namespace hawser::inline v0

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// A growable ring: a queue that allocates nothing on its steady path and nothing when empty.
+#pragma once
+
+#include <hawser/core/config.hpp>
+
+#include <cassert>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace hawser::inline v0 {
+
+/// First in, first out, with random access from the front. Capacity is a power of two;
+/// it grows when full and is given back by `clear`. `T` must be nothrow movable.
+template <class T>
+class ring {
+public:
+    ring() noexcept = default;
+    ring(ring&& other) noexcept { swap(other); }
+    ring& operator=(ring&& other) noexcept {
+        ring moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    ~ring() { clear(); }
+
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] T& operator[](std::size_t i) noexcept { assert(i < size_); return slots_[index(i)]; }
+    [[nodiscard]] const T& operator[](std::size_t i) const noexcept { assert(i < size_); return slots_[index(i)]; }
+    [[nodiscard]] T& front() noexcept { return (*this)[0]; }
+    [[nodiscard]] T& back() noexcept { return (*this)[size_ - 1]; }
+
+    /// Throws std::bad_alloc when it must grow and cannot; the ring is unchanged then.
+    T& push_back(T value) {
+        reserve_one();
+        T* slot = slots_ + index(size_);
+        std::construct_at(slot, std::move(value));
+        ++size_;
+        return *slot;
+    }
+    T& push_front(T value) {
+        reserve_one();
+        head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+        std::construct_at(slots_ + head_, std::move(value));
+        ++size_;
+        return slots_[head_];
+    }
+    T pop_front() noexcept {
+        assert(size_ > 0);
+        T value = std::move(slots_[head_]);
+        std::destroy_at(slots_ + head_);
+        head_ = (head_ + 1) & (capacity_ - 1);
+        --size_;
+        return value;
+    }
+    T pop_back() noexcept {
+        assert(size_ > 0);
+        T* slot = slots_ + index(size_ - 1);
+        T value = std::move(*slot);
+        std::destroy_at(slot);
+        --size_;
+        return value;
+    }
+    /// Destroys all and gives the memory back.
+    void clear() noexcept {
+        while (size_ > 0) (void)pop_front();
+        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        slots_ = nullptr;
+        capacity_ = head_ = 0;
+    }
+    void swap(ring& other) noexcept {
+        std::swap(slots_, other.slots_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(head_, other.head_);
+        std::swap(size_, other.size_);
+    }
+    [[nodiscard]] std::size_t memory_bytes() const noexcept { return capacity_ * sizeof(T); }
+
+private:
+    [[nodiscard]] std::size_t index(std::size_t i) const noexcept { return (head_ + i) & (capacity_ - 1); }
+    void reserve_one() {
+        if (size_ < capacity_) return;
+        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
+        T* fresh = std::allocator<T>{}.allocate(grown);
+        for (std::size_t i = 0; i < size_; ++i) {
+            std::construct_at(fresh + i, std::move(slots_[index(i)]));
+            std::destroy_at(slots_ + index(i));
+        }
+        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        slots_ = fresh;
+        capacity_ = grown;
+        head_ = 0;
+    }
+
+    T* slots_ = nullptr;
+    std::size_t capacity_ = 0;
+    std::size_t head_ = 0;
+    std::size_t size_ = 0;
+};
+
+}  // namespace hawser::inline v0

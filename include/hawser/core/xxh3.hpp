@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// XXH3-64, the one place that includes <xxhash.h>.
+#pragma once
+
+#include <hawser/core/bytes.hpp>
+
+// The functions of xxHash are compiled into the caller (a hash of 24 bytes is worth less than
+// the call), under names of their own (`XXH_INLINE_...`), so that nothing has to be linked and a
+// program that links libxxhash meets no second definition. The switch itself is taken back, so
+// it does not change what a later include of <xxhash.h> in the user's file means to read; that
+// file sees the same functions, inlined.
+#if defined(XXH_INLINE_ALL)
+#include <xxhash.h>
+#else
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+#undef XXH_INLINE_ALL
+#endif
+
+#include <cstdint>
+
+static_assert(XXH_VERSION_NUMBER >= 801, "hawser needs xxHash 0.8.1 or newer (XXH3's output is stable since 0.8.0)");
+
+namespace hawser::inline v0 {
+
+/// XXH3-64 of `bytes`, the same value on every platform. A checksum and an index; not a
+/// message authentication code, and a peer can make collisions on purpose.
+[[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes) noexcept {
+    return XXH3_64bits(bytes.data(), bytes.size());
+}
+[[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes, std::uint64_t seed) noexcept {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+}  // namespace hawser::inline v0

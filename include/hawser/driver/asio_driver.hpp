@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The driver on Asio's own sockets and timers: portable, the default.
+#pragma once
+
+#include <hawser/driver/asio_stream.hpp>
+#include <hawser/driver/driver.hpp>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
+
+namespace hawser::inline v0 {
+
+/// Real sockets, the steady clock, the system's random generator.
+class asio_driver final : public driver {
+public:
+    explicit asio_driver(asio::io_context& context)
+        : driver(context, std::chrono::steady_clock::now()), context_(context), timer_(executor()),
+          buffer_(std::make_shared<detail::read_buffer>()) {}
+
+    [[nodiscard]] time_point clock() noexcept override { return std::chrono::steady_clock::now(); }
+
+    [[nodiscard]] bool random(byte_span out) noexcept override {
+#if defined(__linux__)
+        while (!out.empty()) {
+            const auto n = ::getrandom(out.data(), out.size(), 0);
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return false;
+            out = out.subspan(static_cast<std::size_t>(n));
+        }
+        return true;
+#else
+        try {
+            std::random_device device;
+            for (auto& b : out) b = static_cast<std::byte>(device());
+            return true;
+        } catch (...) {
+            return false;
+        }
+#endif
+    }
+
+    [[nodiscard]] stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) override {
+        auto state = std::make_shared<detail::asio_stream_state>(*this, buffer_, asio::ip::tcp::socket(executor()));
+        state->sink = &sink;
+        detail::asio_dial(state, host, port);
+        return std::make_unique<detail::asio_stream>(std::move(state));
+    }
+
+    [[nodiscard]] acceptor_ptr listen(const listen_endpoint& where, acceptor_sink& sink,
+                                      std::error_code& ec) override {
+        auto state = std::make_shared<detail::asio_acceptor_state>(*this, buffer_, executor());
+        if ((ec = state->open(where))) return nullptr;
+        state->sink = &sink;
+        detail::asio_acceptor_state::accept_next(state);
+        return std::make_unique<detail::asio_acceptor>(std::move(state));
+    }
+
+protected:
+    void schedule_wakeup(time_point when) override {
+        timer_.expires_at(when);
+        timer_.async_wait([this](std::error_code ec) {
+            if (!ec) on_wakeup();
+        });
+    }
+
+private:
+    asio::io_context& context_;
+    asio::steady_timer timer_;
+    std::shared_ptr<detail::read_buffer> buffer_;
+};
+
+/// The driver of `context`; the portable one is made when there is none yet.
+/// Thread safety: may be called from any thread.
+[[nodiscard]] inline driver& use_driver(asio::io_context& context) {
+    auto& service = asio::use_service<detail::driver_service>(context);
+    if (!service.driver_) service.driver_ = std::make_unique<asio_driver>(context);
+    return *service.driver_;
+}
+
+}  // namespace hawser::inline v0

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// TCP streams and acceptors on Asio's sockets.
+#pragma once
+
+#include <hawser/core/errc.hpp>
+#include <hawser/driver/driver.hpp>
+
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace hawser::inline v0::detail {
+
+/// One per driver: what a read brings is handled before the next read of any connection.
+using read_buffer = std::array<std::byte, 64 * 1024>;
+
+/// State shared with the operations under way; the stream that owns it may go at any time.
+struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
+    asio_stream_state(driver& d, std::shared_ptr<read_buffer> shared, asio::ip::tcp::socket s)
+        : owner(d), buffer(std::move(shared)), socket(std::move(s)) {}
+
+    driver& owner;
+    std::shared_ptr<read_buffer> buffer;
+    asio::ip::tcp::socket socket;
+    std::optional<asio::ip::tcp::resolver> resolver;
+    std::vector<asio::ip::tcp::endpoint> candidates;
+    std::size_t next_candidate = 0;
+    stream_sink* sink = nullptr;
+    bool reading = false;        // a wait for input is under way
+    bool paused = false;
+    bool wants_write = false;    // a wait for room is under way
+    bool reset_on_close = false;
+
+    // A wake-up may read this often before the other handlers of the host get their turn.
+    static constexpr int max_reads_per_wakeup = 4;
+
+    void start_reading() {
+        if (reading || paused || !sink || !socket.is_open()) return;
+        reading = true;
+        socket.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](std::error_code ec) {
+            self->reading = false;
+            if (!self->sink || ec == asio::error::operation_aborted) return;
+            const driver::turn t(self->owner);
+            if (ec) return self->sink->on_closed(ec);
+            self->read_some();
+        });
+    }
+    void read_some() {
+        for (int i = 0; i < max_reads_per_wakeup; ++i) {
+            std::error_code ec;
+            const std::size_t n = socket.read_some(asio::buffer(*buffer), ec);
+            if (ec == asio::error::would_block || ec == asio::error::try_again) break;
+            if (ec == asio::error::eof) ec.clear();
+            if (n == 0) return sink->on_closed(ec);
+            sink->on_bytes({buffer->data(), n});
+            if (!sink || paused) return;
+            if (n < buffer->size()) break;
+        }
+        start_reading();
+    }
+    void wait_writable() {
+        if (wants_write || !socket.is_open()) return;
+        wants_write = true;
+        socket.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](std::error_code ec) {
+            self->wants_write = false;
+            if (!self->sink || ec == asio::error::operation_aborted) return;
+            const driver::turn t(self->owner);
+            if (ec) self->sink->on_closed(ec);
+            else self->sink->on_writable();
+        });
+    }
+    void prepare() {
+        std::error_code ignored;
+        socket.non_blocking(true, ignored);
+        socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    }
+    void close() noexcept {
+        sink = nullptr;
+        std::error_code ignored;
+        if (resolver) resolver->cancel();
+        if (reset_on_close && socket.is_open()) socket.set_option(asio::socket_base::linger(true, 0), ignored);
+        socket.close(ignored);
+    }
+};
+
+class asio_stream final : public stream {
+public:
+    explicit asio_stream(std::shared_ptr<asio_stream_state> state) : state_(std::move(state)) {}
+    ~asio_stream() override { state_->close(); }
+
+    [[nodiscard]] write_result write_some(std::span<const byte_view> buffers) override {
+        std::array<asio::const_buffer, 64> list;
+        std::size_t count = 0, total = 0;
+        for (const byte_view b : buffers) {
+            if (count == list.size()) break;
+            list[count++] = asio::const_buffer(b.data(), b.size());
+            total += b.size();
+        }
+        std::error_code ec;
+        const std::size_t n = state_->socket.write_some(std::span(list).first(count), ec);
+        if (ec == asio::error::would_block || ec == asio::error::try_again) ec.clear();
+        if (ec) return {0, ec};
+        if (n < total) state_->wait_writable();
+        return {n, {}};
+    }
+    void pause_reading() override { state_->paused = true; }
+    void resume_reading() override {
+        if (!std::exchange(state_->paused, false)) return;
+        state_->start_reading();
+    }
+    void shutdown() override {
+        std::error_code ignored;
+        state_->socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    }
+    void abort() override { state_->reset_on_close = true; }
+    [[nodiscard]] std::string remote_address() const override {
+        std::error_code ec;
+        const auto endpoint = state_->socket.remote_endpoint(ec);
+        return ec ? std::string() : endpoint.address().to_string();
+    }
+    void set_sink(stream_sink& sink) override {
+        state_->sink = &sink;
+        state_->start_reading();
+    }
+
+private:
+    std::shared_ptr<asio_stream_state> state_;
+};
+
+inline void asio_try_next(const std::shared_ptr<asio_stream_state>& state, std::error_code last) {
+    if (state->next_candidate >= state->candidates.size()) {
+        const driver::turn t(state->owner);
+        return state->sink->on_connected(last);
+    }
+    std::error_code ignored;
+    state->socket.close(ignored);
+    state->socket.async_connect(state->candidates[state->next_candidate++], [state](std::error_code ec) {
+        if (!state->sink) return;
+        if (ec) return asio_try_next(state, ec);
+        state->prepare();
+        const driver::turn t(state->owner);
+        state->sink->on_connected({});
+        if (state->sink) state->start_reading();
+    });
+}
+
+/// Resolves and tries the addresses one after the other, in the resolver's order.
+inline void asio_dial(const std::shared_ptr<asio_stream_state>& state, const std::string& host, std::uint16_t port) {
+    std::error_code ec;
+    const auto address = asio::ip::make_address(host, ec);
+    if (!ec) {
+        state->candidates.push_back({address, port});
+        asio::post(state->socket.get_executor(), [state] {
+            if (state->sink) asio_try_next(state, errc::resolve_failed);
+        });
+        return;
+    }
+    state->resolver.emplace(state->socket.get_executor());
+    state->resolver->async_resolve(
+        host, std::to_string(port), asio::ip::resolver_base::numeric_service,
+        [state](std::error_code failed, const asio::ip::tcp::resolver::results_type& results) {
+            if (!state->sink) return;
+            if (!failed)
+                for (const auto& entry : results) state->candidates.push_back(entry.endpoint());
+            asio_try_next(state, errc::resolve_failed);
+        });
+}
+
+struct asio_acceptor_state {
+    asio_acceptor_state(driver& d, std::shared_ptr<read_buffer> shared, const driver::executor_type& executor)
+        : owner(d), buffer(std::move(shared)), socket(executor), pause(executor) {}
+
+    driver& owner;
+    std::shared_ptr<read_buffer> buffer;
+    asio::ip::tcp::acceptor socket;
+    asio::steady_timer pause;
+    acceptor_sink* sink = nullptr;
+
+    // After a failure such as EMFILE the descriptor stays readable: accepting again at once
+    // would burn the CPU.
+    static constexpr auto pause_after_error = milliseconds{100};
+
+    [[nodiscard]] std::error_code open(const listen_endpoint& where) {
+        std::error_code ec;
+        const auto address = asio::ip::make_address(where.address, ec);
+        if (ec) return errc::invalid_argument;
+        const asio::ip::tcp::endpoint endpoint(address, where.port);
+        socket.open(endpoint.protocol(), ec);
+        if (!ec) socket.set_option(asio::socket_base::reuse_address(true), ec);
+#if defined(SO_REUSEPORT)
+        using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+        if (!ec && where.reuse_port) socket.set_option(reuse_port(true), ec);
+#else
+        if (!ec && where.reuse_port) ec = asio::error::operation_not_supported;
+#endif
+        if (!ec) socket.bind(endpoint, ec);
+        if (!ec) socket.listen(where.backlog, ec);
+        return ec;
+    }
+    static void accept_next(const std::shared_ptr<asio_acceptor_state>& self) {
+        self->socket.async_accept(
+            self->owner.executor(), [self](std::error_code ec, asio::basic_stream_socket<asio::ip::tcp, driver::executor_type> peer) {
+                if (!self->sink || ec == asio::error::operation_aborted) return;
+                const driver::turn t(self->owner);
+                if (ec) return self->on_error(self, ec);
+                auto state = std::make_shared<asio_stream_state>(self->owner, self->buffer, std::move(peer));
+                state->prepare();
+                self->sink->on_accept(std::make_unique<asio_stream>(std::move(state)));
+                if (self->sink) accept_next(self);
+            });
+    }
+    void on_error(const std::shared_ptr<asio_acceptor_state>& self, std::error_code ec) {
+        sink->on_accept_error(ec);
+        if (!sink) return;
+        pause.expires_after(pause_after_error);
+        pause.async_wait([self](std::error_code stopped) {
+            if (!stopped && self->sink) accept_next(self);
+        });
+    }
+};
+
+class asio_acceptor final : public acceptor {
+public:
+    explicit asio_acceptor(std::shared_ptr<asio_acceptor_state> state) : state_(std::move(state)) {}
+    ~asio_acceptor() override {
+        state_->sink = nullptr;
+        std::error_code ignored;
+        state_->socket.close(ignored);
+        state_->pause.cancel();
+    }
+    [[nodiscard]] std::uint16_t port() const override {
+        std::error_code ec;
+        const auto endpoint = state_->socket.local_endpoint(ec);
+        return ec ? std::uint16_t{0} : endpoint.port();
+    }
+
+private:
+    std::shared_ptr<asio_acceptor_state> state_;
+};
+
+}  // namespace hawser::inline v0::detail

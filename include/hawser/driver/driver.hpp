@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What the connections of one io_context share: clock, deadlines, randomness, streams.
+#pragma once
+
+#include <hawser/core/bytes.hpp>
+#include <hawser/core/entropy.hpp>
+#include <hawser/core/time.hpp>
+#include <hawser/driver/stream.hpp>
+#include <hawser/driver/timer_node.hpp>
+#include <hawser/driver/timing_wheel.hpp>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/strand.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hawser::inline v0 {
+
+/// Work that waits for the end of the present turn. Intrusive; destroying it withdraws it.
+class deferred_task {
+public:
+    deferred_task() = default;
+    deferred_task(const deferred_task&) = delete;
+    deferred_task& operator=(const deferred_task&) = delete;
+    virtual void run() = 0;
+
+protected:
+    ~deferred_task() { withdraw(); }
+    void withdraw() noexcept {
+        if (!place_) return;
+        *place_ = next_;
+        if (next_) next_->place_ = place_;
+        else if (tail_owner_) *tail_owner_ = place_;
+        place_ = nullptr;
+        next_ = nullptr;
+    }
+
+private:
+    friend class driver;
+    deferred_task* next_ = nullptr;
+    deferred_task** place_ = nullptr;
+    deferred_task*** tail_owner_ = nullptr;
+};
+
+/// Something that holds handlers of the application and must let go of them, without calling
+/// them, when the io_context is destroyed.
+class abandonable {
+public:
+    virtual void abandon() noexcept = 0;
+
+protected:
+    ~abandonable() = default;
+
+private:
+    friend class driver;
+    abandonable* next_ = nullptr;
+    abandonable* prev_ = nullptr;
+    bool listed_ = false;
+};
+
+/// The runtime below all connections of one `io_context`. The one in use is a service of the
+/// context (see `use_driver`): Asio's by default, a simulated one in tests.
+///
+/// A *turn* is one entry from outside: a read batch, an expired deadline, a call of the
+/// application. Deferred tasks run when the outermost turn ends, so that what several
+/// messages of one read cause is written once.
+///
+/// Thread safety: everything runs on `executor()`, a strand; only `executor()` itself may be
+/// used from elsewhere.
+class driver {
+public:
+    using executor_type = asio::strand<asio::io_context::executor_type>;
+
+    virtual ~driver() = default;
+    driver(const driver&) = delete;
+    driver& operator=(const driver&) = delete;
+
+    // ---- what an implementation gives ----------------------------------------------------
+
+    /// Monotonic time.
+    [[nodiscard]] virtual time_point clock() noexcept = 0;
+    /// Fills `out` with unpredictable bytes; false when the system's generator failed.
+    [[nodiscard]] virtual bool random(byte_span out) noexcept = 0;
+    /// Dials; `sink.on_connected` is called later, never inside this call.
+    [[nodiscard]] virtual stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) = 0;
+    /// Listens. Null, and `ec` says why, when it cannot.
+    [[nodiscard]] virtual acceptor_ptr listen(const listen_endpoint& where, acceptor_sink& sink,
+                                              std::error_code& ec) = 0;
+
+protected:
+    /// Calls `on_wakeup()` at `when` or a little later; a new call replaces the old one.
+    virtual void schedule_wakeup(time_point when) = 0;
+
+public:
+    // ---- what connections use ------------------------------------------------------------
+
+    [[nodiscard]] const executor_type& executor() const noexcept { return executor_; }
+    /// The time at which the present turn began.
+    [[nodiscard]] time_point now() noexcept { return depth_ > 0 ? now_ : clock(); }
+    [[nodiscard]] entropy_pool& entropy() noexcept { return entropy_; }
+    /// False once the io_context is being destroyed.
+    [[nodiscard]] bool alive() const noexcept { return alive_; }
+
+    void arm(timer_node& timer, time_point deadline) {
+        wheel_.arm(timer, deadline);
+        if (deadline < wakeup_) wake_at(deadline);
+    }
+
+    /// Runs `task` when the present turn ends; outside of a turn, soon. Repeating it is harmless.
+    void defer(deferred_task& task) {
+        if (task.place_) return;
+        task.place_ = tail_;
+        task.tail_owner_ = &tail_;
+        *tail_ = &task;
+        tail_ = &task.next_;
+        if (depth_ == 0) post_turn();
+    }
+
+    /// Marks a turn for its lifetime.
+    class turn {
+    public:
+        explicit turn(driver& d) : driver_(d) {
+            if (driver_.depth_++ == 0) driver_.now_ = driver_.clock();
+        }
+        turn(const turn&) = delete;
+        turn& operator=(const turn&) = delete;
+        ~turn() {
+            if (driver_.depth_ == 1) driver_.run_deferred();
+            --driver_.depth_;
+        }
+
+    private:
+        driver& driver_;
+    };
+    [[nodiscard]] bool in_turn() const noexcept { return depth_ > 0; }
+
+    /// Buffers for output; they go back when empty, so that few serve many connections.
+    [[nodiscard]] byte_vector take_buffer() noexcept {
+        if (spare_.empty()) return {};
+        byte_vector buffer = std::move(spare_.back());
+        spare_.pop_back();
+        return buffer;
+    }
+    void give_buffer(byte_vector&& buffer) noexcept {
+        if (buffer.capacity() == 0 || buffer.capacity() > max_spare_bytes || spare_.size() >= spare_.capacity()) return;
+        buffer.clear();
+        spare_.push_back(std::move(buffer));
+    }
+
+    void enlist(abandonable& a) noexcept {
+        a.next_ = listed_;
+        a.prev_ = nullptr;
+        if (listed_) listed_->prev_ = &a;
+        listed_ = &a;
+        a.listed_ = true;
+    }
+    void delist(abandonable& a) noexcept {
+        if (!a.listed_) return;
+        (a.prev_ ? a.prev_->next_ : listed_) = a.next_;
+        if (a.next_) a.next_->prev_ = a.prev_;
+        a.listed_ = false;
+    }
+    /// The io_context is being destroyed: everybody lets go.
+    void shut_down() noexcept {
+        alive_ = false;
+        while (listed_) {
+            abandonable& a = *listed_;
+            delist(a);
+            a.abandon();
+        }
+    }
+
+protected:
+    /// `start`: the clock's present time.
+    driver(asio::io_context& context, time_point start)
+        : executor_(asio::make_strand(context.get_executor())), wheel_(start),
+          entropy_([](void* self, byte_span out) noexcept { return static_cast<driver*>(self)->random(out); }, this) {
+        spare_.reserve(max_spare_buffers);
+    }
+    /// An implementation calls this at the time asked for.
+    void on_wakeup() {
+        const turn t(*this);
+        wakeup_ = never;
+        wheel_.advance(now_);
+        const time_point next = wheel_.next_deadline();
+        if (next < wakeup_) wake_at(next);
+    }
+
+private:
+    static constexpr std::size_t max_spare_buffers = 16;
+    static constexpr std::size_t max_spare_bytes = 256 * 1024;
+
+    void wake_at(time_point when) {
+        wakeup_ = when;
+        schedule_wakeup(when);
+    }
+    void run_deferred() {
+        while (first_) {
+            deferred_task& task = *first_;
+            task.withdraw();
+            task.run();
+        }
+    }
+    void post_turn() {
+        if (std::exchange(turn_posted_, true)) return;
+        asio::post(executor_, [this] {
+            turn_posted_ = false;
+            const turn t(*this);
+        });
+    }
+
+    executor_type executor_;
+    timing_wheel wheel_;
+    entropy_pool entropy_;
+    time_point now_{};
+    time_point wakeup_ = never;
+    int depth_ = 0;
+    bool turn_posted_ = false;
+    bool alive_ = true;
+    deferred_task* first_ = nullptr;
+    deferred_task** tail_ = &first_;
+    abandonable* listed_ = nullptr;
+    std::vector<byte_vector> spare_;
+};
+
+namespace detail {
+
+/// Holds the driver of an io_context as one of its services.
+class driver_service final : public asio::execution_context::service {
+public:
+    using key_type = driver_service;
+    static inline asio::execution_context::id id;
+
+    explicit driver_service(asio::execution_context& context) : service(context) {}
+    void shutdown() override {
+        if (driver_) driver_->shut_down();
+    }
+    std::unique_ptr<driver> driver_;
+};
+
+}  // namespace detail
+
+/// Installs a driver of your own, for instance a simulated one. Precondition: nothing of
+/// hawser was used with `context` before.
+template <class Driver, class... Args>
+Driver& install_driver(asio::io_context& context, Args&&... args) {
+    auto owned = std::make_unique<Driver>(context, std::forward<Args>(args)...);
+    Driver& result = *owned;
+    asio::use_service<detail::driver_service>(context).driver_ = std::move(owned);
+    return result;
+}
+
+}  // namespace hawser::inline v0

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a session wants on disk before it goes on, in order.
+#pragma once
+
+#include <hawser/core/message.hpp>
+#include <hawser/core/outcome.hpp>
+#include <hawser/protocol/session/frame.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hawser::inline v0 {
+namespace session {
+
+enum class record_kind : std::uint8_t {
+    enqueued = 1,       ///< counter, body, key: before the message is reported as accepted
+    assigned = 2,       ///< counter, seq: before the first byte of its DATA
+    finished = 3,       ///< counter, result: before the outcome is reported
+    accepted = 4,       ///< seq: before an ACK carries the position
+    epoch_begun = 5,    ///< epoch, token (client) or token hash (server): before the confirming ACK, WELCOME or RESUMED
+    epoch_ended = 6,    ///< before HELLO of the client, before RESUME_FAILED of the server
+};
+
+struct record {
+    record_kind kind{};
+    std::uint64_t counter = 0;
+    std::uint64_t seq = 0;
+    outcome result = outcome::pending;
+    message body{};
+    std::string key{};
+    epoch_id epoch{};
+    resume_token token{};
+};
+
+/// Collects records until the store takes them. Positions ("lsn") count records from 1; what
+/// depends on a record waits until `durable()` has reached its position. One commit is under
+/// way at a time; what is added meanwhile goes with the next one (group commit).
+class journal {
+public:
+    /// `keep_records` false: positions advance, nothing is kept (a store in memory).
+    explicit journal(bool keep_records) noexcept : keep_(keep_records) {}
+
+    std::uint64_t add(record_kind kind, std::uint64_t counter, std::uint64_t seq = 0,
+                      outcome result = outcome::pending) {
+        if (keep_) pending_.push_back({.kind = kind, .counter = counter, .seq = seq, .result = result});
+        return ++last_;
+    }
+    std::uint64_t add(record r) {
+        if (keep_) pending_.push_back(std::move(r));
+        return ++last_;
+    }
+    [[nodiscard]] bool keeps_records() const noexcept { return keep_; }
+    [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
+    [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }
+    [[nodiscard]] bool wants_commit() const noexcept { return !committing_ && last_ > durable_; }
+
+    /// Hands out the records added since the last commit.
+    [[nodiscard]] std::vector<record> begin_commit() {
+        committing_ = true;
+        in_flight_ = last_;
+        return std::exchange(pending_, {});
+    }
+    void end_commit() noexcept {
+        committing_ = false;
+        durable_ = in_flight_;
+    }
+
+private:
+    bool keep_;
+    bool committing_ = false;
+    std::uint64_t last_ = 0;
+    std::uint64_t in_flight_ = 0;
+    std::uint64_t durable_ = 0;
+    std::vector<record> pending_;
+};
+
+}  // namespace session
+}  // namespace hawser::inline v0

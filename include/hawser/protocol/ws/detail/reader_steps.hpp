@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSL-1.0
+// The steps of ws::reader; see reader.hpp.
+#pragma once
+
+#include <hawser/protocol/ws/reader.hpp>
+
+namespace hawser::inline v0 {
+namespace ws {
+
+// Nothing more can be made of the input. Memory goes back unless a message is waiting in it, so
+// that an idle connection holds none, while a stream that ends each chunk in the middle of a
+// message uses one buffer again and again.
+inline event reader::starve() noexcept {
+    if (!in_message_) message_.release();
+    retained_.release();
+    pos_ = end_ = nullptr;
+    return {};
+}
+
+inline event reader::fail(errc error) noexcept {
+    stop();
+    control_.release();
+    event result = starve();
+    result.kind = event_kind::error;
+    result.error = error;
+    result.code = close_code_of(error);
+    return result;
+}
+
+// Sets `in_frame_` when a header is complete; otherwise the bytes of it are kept in `head_`.
+inline errc reader::read_header() noexcept {
+    using status = decode_result::status;
+    for (;;) {
+        const bool split = head_size_ != 0;
+        const byte_view in = split ? byte_view{head_.data(), head_size_} : byte_view{pos_, unread()};
+        const decode_result result = decode(in, frame_);
+        // First the rules that two bytes decide, so that the error does not depend on the split.
+        if (in.size() >= 2)
+            if (const errc failure = check_start(); failure != errc{}) return failure;
+        if (result.what == status::error) return result.error;
+        if (result.what == status::done) {
+            if (!split) pos_ += result.size;
+            head_size_ = 0;
+            return begin_frame();
+        }
+        const std::size_t more = split ? std::min(result.size, unread()) : unread();
+        if (more == 0) return {};
+        std::memcpy(head_.data() + head_size_, pos_, more);
+        head_size_ = static_cast<std::uint8_t>(head_size_ + more);
+        pos_ += more;
+    }
+}
+
+// What the first two bytes of a header decide (RFC 6455 sections 5.1, 5.2, 5.4, 5.5).
+inline errc reader::check_start() const noexcept {
+    const bool control = is_control(frame_.op);
+    const bool starts_message = !control && frame_.op != opcode::continuation;
+    const unsigned permitted = starts_message ? limits_.permitted_rsv : 0u;
+    if ((frame_.rsv & ~permitted) != 0) return errc::reserved_bits;
+    if (!is_known(frame_.op)) return errc::reserved_opcode;
+    if (frame_.masked != (side_ == role::server)) return errc::bad_mask;
+    if (control) {
+        if (!frame_.fin) return errc::control_fragmented;
+        return frame_.length > max_control_size ? errc::control_too_long : errc{};
+    }
+    if (starts_message == in_message_) return in_message_ ? errc::interleaved_message : errc::orphan_continuation;
+    return {};
+}
+
+// The limits are judged by the header, before any of the payload is taken or memory is reserved.
+inline errc reader::begin_frame() noexcept {
+    left_ = frame_.length;
+    in_frame_ = true;
+    if (is_control(frame_.op)) return {};
+    if (!in_message_) {
+        in_message_ = true;
+        fragments_ = 0;
+        text_ = frame_.op == opcode::text;
+        rsv_ = frame_.rsv;
+        check_utf8_ = text_ && rsv_ == 0 && limits_.validate_utf8;
+        utf8_.reset();
+    }
+    if (frame_.length > limits_.max_message_size - message_.size()) return errc::message_too_big;
+    return ++fragments_ > limits_.max_fragments ? errc::message_too_big : errc{};
+}
+
+// The whole payload, unmasked where it lies.
+inline byte_span reader::take_in_place() noexcept {
+    const byte_span payload{pos_, static_cast<std::size_t>(left_)};
+    if (frame_.masked) mask(payload, frame_.key);
+    pos_ += payload.size();
+    left_ = 0;
+    in_frame_ = false;
+    return payload;
+}
+
+// Moves `size` bytes, unmasked, to the end of `into` and returns them there; an empty view for a
+// `size` that is not 0 means that memory ran out.
+inline byte_view reader::gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept {
+    if (size != 0) {
+        std::byte* to = into.prepare(size, expected);
+        if (to == nullptr) return {};
+        if (frame_.masked)
+            mask_copy(to, {pos_, size}, frame_.key, static_cast<std::size_t>(frame_.length - left_));
+        else
+            std::memcpy(to, pos_, size);
+        into.commit(size);
+        pos_ += size;
+        left_ -= size;
+    }
+    in_frame_ = left_ != 0;
+    return into.bytes().last(size);
+}
+
+inline event reader::read_data() noexcept {
+    event result;
+    byte_view piece;
+    if (frame_.fin && frame_.op != opcode::continuation && whole_payload_here()) {
+        piece = result.payload = take_in_place();
+    } else {
+        const std::size_t size = arrived();
+        std::size_t expected = message_.size() + static_cast<std::size_t>(left_);
+        if (!frame_.fin)  // more frames will come: grow in proportion
+            expected = std::min(std::max(expected, 2 * (message_.size() + size)), limits_.max_message_size);
+        piece = gather(message_, size, expected);
+        if (piece.size() != size) return fail(errc::out_of_memory);
+        result.payload = message_.bytes();
+    }
+    if (check_utf8_ && !utf8_.feed(piece)) return fail(errc::invalid_utf8);
+    if (in_frame_ || !frame_.fin) return {};
+    if (check_utf8_ && !utf8_.complete()) return fail(errc::invalid_utf8);
+    in_message_ = false;
+    result.kind = event_kind::message;
+    result.text = text_;
+    result.rsv = rsv_;
+    return result;
+}
+
+inline event reader::read_control() noexcept {
+    event result;
+    if (whole_payload_here()) {
+        result.payload = take_in_place();
+    } else {
+        const std::size_t size = arrived();
+        if (gather(control_, size, static_cast<std::size_t>(frame_.length)).size() != size)
+            return fail(errc::out_of_memory);
+        if (in_frame_) return {};
+        result.payload = control_.bytes();
+    }
+    if (frame_.op == opcode::close) return read_close(result.payload);
+    result.kind = frame_.op == opcode::ping ? event_kind::ping : event_kind::pong;
+    return result;
+}
+
+// RFC 6455 sections 5.5.1 and 7.4.
+inline event reader::read_close(byte_view payload) noexcept {
+    event result;
+    result.kind = event_kind::close;
+    result.code = close_code::no_status;
+    if (payload.size() == 1) return fail(errc::bad_close_frame);
+    if (payload.size() >= 2) {
+        result.code = static_cast<close_code>(load_be<std::uint16_t>(payload.data()));
+        result.payload = payload.subspan(2);
+        if (!is_sendable(result.code)) return fail(errc::bad_close_frame);
+        if (!is_utf8(result.payload)) return fail(errc::invalid_utf8);
+    }
+    stop();
+    return result;
+}
+
+}  // namespace ws
+}  // namespace hawser::inline v0

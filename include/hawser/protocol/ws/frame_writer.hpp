@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Appends frames to a vector: plain in the server role, masked in the client role.
+#pragma once
+
+#include <hawser/core/bytes.hpp>
+#include <hawser/core/entropy.hpp>
+#include <hawser/core/errc.hpp>
+#include <hawser/protocol/ws/frame_header.hpp>
+#include <hawser/protocol/ws/mask.hpp>
+#include <hawser/protocol/ws/opcode.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <stdexcept>
+
+namespace hawser::inline v0 {
+namespace ws {
+
+/// Writes frames in the form that the role of this side demands; it knows no order of frames.
+class frame_writer {
+public:
+    /// `masks` as for `endpoint`.
+    frame_writer(role side, entropy_pool* masks) noexcept : masks_(masks), side_(side) {}
+
+    [[nodiscard]] role side() const noexcept { return side_; }
+
+    /// Appends a frame whose payload is `first` followed by `second`; its `length`, `masked` and
+    /// `key` are filled in here. Neither view may lie in `out`. On `random_failed` and
+    /// `out_of_memory` nothing was appended.
+    [[nodiscard]] errc write(byte_vector& out, frame_header header, byte_view first, byte_view second = {}) noexcept {
+        header.length = std::uint64_t{first.size()} + second.size();
+        header.masked = side_ == role::client;
+        if (header.masked && (masks_ == nullptr || !masks_->take(header.key))) return errc::random_failed;
+        if (!grow(out, max_header_size + first.size() + second.size())) return errc::out_of_memory;
+        append_header(out, header);
+        const std::size_t begin = out.size();
+        append(out, first);
+        append(out, second);
+        if (header.masked) mask(byte_span(out).subspan(begin), header.key);
+        return {};
+    }
+
+    /// Appends an unmasked header as it is. Returns its bytes, or 0 when memory ran out.
+    [[nodiscard]] static std::size_t write_header(byte_vector& out, const frame_header& header) noexcept {
+        if (!grow(out, max_header_size)) return 0;
+        return append_header(out, header);
+    }
+
+private:
+    // Makes the appends that follow unable to fail. Geometric, as `reserve` alone is not.
+    [[nodiscard]] static bool grow(byte_vector& out, std::size_t extra) noexcept {
+        if (out.capacity() - out.size() >= extra) return true;
+        try {
+            out.reserve(std::max(out.size() + extra, 2 * out.capacity()));
+        } catch (const std::bad_alloc&) {
+            return false;
+        } catch (const std::length_error&) {
+            return false;
+        }
+        return true;
+    }
+    static std::size_t append_header(byte_vector& out, const frame_header& header) noexcept {
+        std::array<std::byte, max_header_size> bytes;
+        const std::size_t size = encode(bytes.data(), header);
+        append(out, byte_view(bytes).first(size));
+        return size;
+    }
+
+    entropy_pool* masks_;
+    role side_;
+};
+
+}  // namespace ws
+}  // namespace hawser::inline v0

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Pull parser for what the peer sends after the upgrade (RFC 6455 sections 5 to 8).
+#pragma once
+
+#include <hawser/core/bytes.hpp>
+#include <hawser/core/close_code.hpp>
+#include <hawser/core/errc.hpp>
+#include <hawser/protocol/ws/event.hpp>
+#include <hawser/protocol/ws/frame_header.hpp>
+#include <hawser/protocol/ws/gather_buffer.hpp>
+#include <hawser/protocol/ws/mask.hpp>
+#include <hawser/protocol/ws/opcode.hpp>
+#include <hawser/protocol/ws/utf8.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace hawser::inline v0 {
+namespace ws {
+
+struct reader_limits {
+    std::size_t max_message_size = 1024 * 1024;  ///< payload of all fragments together, in bytes
+    std::uint32_t max_fragments = 65'536;        ///< frames of one message, empty ones included
+    bool validate_utf8 = true;                   ///< of text messages; close reasons always are
+    /// Reserved bits that a negotiated extension gives a meaning on the first frame of a
+    /// message. Its payload is then the extension's and is not checked as UTF-8 here.
+    std::uint8_t permitted_rsv = 0;
+};
+
+/// Turns the bytes of the peer into events. One per connection and direction.
+///
+/// Use: `feed` a chunk, call `next` until it returns `need_more`, reuse the chunk.
+/// Payloads are unmasked in place. A message that lies complete and unfragmented in the chunk
+/// is a view into it, without copy or allocation; only an incomplete one is gathered.
+/// Errors are events, once; after `error` or `close` all further input is ignored.
+/// No member throws: a failed allocation is the event `out_of_memory` with code 1011.
+class reader {
+public:
+    explicit reader(role side, const reader_limits& limits = {}) noexcept : limits_(limits), side_(side) {}
+
+    /// Gives the next bytes of the peer. They are changed in place, and must stay valid until
+    /// `next` has returned `need_more`, or `retain` was called. Bytes still unread are read first.
+    void feed(byte_span chunk) noexcept {
+        if (ended_) return;
+        if (unread() == 0) {
+            retained_.release();
+            pos_ = chunk.data();
+            end_ = chunk.data() + chunk.size();
+        } else {
+            retain();
+            keep(chunk);
+        }
+    }
+
+    /// The next event. Its payload is valid until the next call on this reader. With
+    /// `need_more` everything incomplete has been copied, and the chunk is no longer used.
+    [[nodiscard]] event next() noexcept {
+        if (!in_message_) message_.clear();
+        if (!in_frame_) control_.release();
+        if (ended_) return starve();
+        if (no_memory_) return fail(errc::out_of_memory);
+        for (;;) {
+            if (!in_frame_) {
+                const errc failure = read_header();
+                if (failure != errc{}) return fail(failure);
+                if (!in_frame_) return starve();
+            }
+            const event result = is_control(frame_.op) ? read_control() : read_data();
+            if (result.kind != event_kind::need_more) return result;
+            if (in_frame_) return starve();
+        }
+    }
+
+    /// Copies the unread rest of the chunk, because the connection pauses and the chunk is
+    /// about to be reused. `next` and `feed` go on from there. A view into the chunk is not
+    /// made valid for longer by this. At most one chunk should be kept like this at a time.
+    void retain() noexcept {
+        if (ended_ || unread() == 0 || !retained_.empty()) return;
+        const byte_view rest{pos_, unread()};
+        pos_ = end_ = nullptr;
+        keep(rest);
+    }
+
+    /// Bytes of the chunk, or retained ones, that `next` has not taken yet.
+    [[nodiscard]] std::size_t unread() const noexcept { return static_cast<std::size_t>(end_ - pos_); }
+    /// Payload bytes of the current frame that have not arrived; 0 between frames and within a header.
+    [[nodiscard]] std::uint64_t wanted() const noexcept {
+        return in_frame_ && left_ > unread() ? left_ - unread() : 0;
+    }
+    /// Whether `error` or `close` was returned: all further input is ignored.
+    [[nodiscard]] bool ended() const noexcept { return ended_; }
+    /// Whether a message has begun and is not complete (for its deadline).
+    [[nodiscard]] bool in_message() const noexcept { return in_message_; }
+    /// Bytes of memory held for what is incomplete or retained.
+    [[nodiscard]] std::size_t held_bytes() const noexcept {
+        return message_.capacity() + control_.capacity() + retained_.capacity();
+    }
+
+private:
+    [[nodiscard]] event starve() noexcept;
+    [[nodiscard]] event fail(errc error) noexcept;
+    [[nodiscard]] errc read_header() noexcept;
+    [[nodiscard]] errc check_start() const noexcept;
+    [[nodiscard]] errc begin_frame() noexcept;
+    [[nodiscard]] event read_data() noexcept;
+    [[nodiscard]] event read_control() noexcept;
+    [[nodiscard]] event read_close(byte_view payload) noexcept;
+    [[nodiscard]] byte_span take_in_place() noexcept;
+    [[nodiscard]] byte_view gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept;
+
+    void stop() noexcept {
+        ended_ = true;
+        in_frame_ = in_message_ = false;
+        left_ = 0;
+    }
+    // The part of the current payload that is here.
+    [[nodiscard]] std::size_t arrived() const noexcept {
+        return left_ < unread() ? static_cast<std::size_t>(left_) : unread();
+    }
+    [[nodiscard]] bool whole_payload_here() const noexcept { return left_ == frame_.length && left_ <= unread(); }
+    // Appends to the retained bytes, of which the last `unread()` are not taken yet.
+    void keep(byte_view more) noexcept {
+        retained_.remove_front(retained_.size() - unread());
+        pos_ = end_ = nullptr;
+        no_memory_ = no_memory_ || !retained_.append(more);
+        if (no_memory_) return;
+        pos_ = retained_.bytes().data();
+        end_ = pos_ + retained_.size();
+    }
+
+    std::byte* pos_ = nullptr;
+    std::byte* end_ = nullptr;
+    std::uint64_t left_ = 0;  // payload bytes of the current frame not taken yet
+    frame_header frame_;
+    reader_limits limits_;
+    gather_buffer message_;   // an incomplete message
+    gather_buffer control_;   // an incomplete control frame, which may lie inside a message
+    gather_buffer retained_;  // unread bytes of a paused connection
+    std::uint32_t fragments_ = 0;
+    std::array<std::byte, max_header_size> head_{};  // an incomplete header
+    std::uint8_t head_size_ = 0;
+    role side_;
+    utf8_validator utf8_;
+    std::uint8_t rsv_ = 0;
+    bool text_ = false;
+    bool check_utf8_ = false;
+    bool in_frame_ = false;    // a header was read, its payload was not
+    bool in_message_ = false;  // a message was begun and not handed out
+    bool no_memory_ = false;
+    bool ended_ = false;
+};
+
+}  // namespace ws
+}  // namespace hawser::inline v0
+
+#include <hawser/protocol/ws/detail/reader_steps.hpp>
