@@ -43,12 +43,11 @@ inline byte_vector from_hex(std::string_view text) {
         out.push_back(static_cast<std::byte>(digit(text[i]) << 4 | digit(text[i + 1])));
     return out;
 }
-inline ws::role other(ws::role side) {
-    return side == ws::role::client ? ws::role::server : ws::role::client;
-}
+inline ws::role other(ws::role side) { return side == ws::role::client ? ws::role::server : ws::role::client; }
 
 /// A frame as a peer of `reader_side` sends it.
-inline byte_vector frame(ws::role reader_side, ws::opcode op, byte_view payload, bool fin = true, std::uint8_t rsv = 0) {
+inline byte_vector frame(ws::role reader_side, ws::opcode op, byte_view payload, bool fin = true,
+                         std::uint8_t rsv = 0) {
     const bool masked = reader_side == ws::role::server;
     const ws::frame_header header{fin, rsv, op, masked, payload.size(), masked ? test_key : ws::mask_key{}};
     byte_vector out(ws::max_header_size);
@@ -58,26 +57,34 @@ inline byte_vector frame(ws::role reader_side, ws::opcode op, byte_view payload,
     if (masked) ws::mask(byte_span(out).subspan(begin), header.key);
     return out;
 }
-inline byte_vector frame(ws::role reader_side, ws::opcode op, std::string_view payload, bool fin = true, std::uint8_t rsv = 0) {
+inline byte_vector frame(ws::role reader_side, ws::opcode op, std::string_view payload, bool fin = true,
+                         std::uint8_t rsv = 0) {
     return frame(reader_side, op, hawser::as_bytes(payload), fin, rsv);
 }
 inline byte_vector join(std::initializer_list<byte_vector> parts) {
     byte_vector out;
-    for (const byte_vector& part : parts) hawser::append(out, part);
+    for (const byte_vector& part : parts)
+        hawser::append(out, part);
     return out;
 }
 
 /// An event as text: "text:<hex>", "close:<code>:<hex>", "error:<errc>:<code>", ...
 inline std::string to_text(const ws::event& e) {
-    const std::string rsv = e.rsv == 0 ? "" : "+" + std::to_string(e.rsv);
+    const std::string rsv = e.rsv == 0 ? "" : std::string("+").append(std::to_string(e.rsv));
     const std::string code = std::to_string(static_cast<unsigned>(e.code));
     switch (e.kind) {
-    case ws::event_kind::need_more: return "need_more";
-    case ws::event_kind::message: return (e.text ? "text" : "binary") + rsv + ":" + hex(e.payload);
-    case ws::event_kind::ping: return "ping:" + hex(e.payload);
-    case ws::event_kind::pong: return "pong:" + hex(e.payload);
-    case ws::event_kind::close: return "close:" + code + ":" + hex(e.payload);
-    case ws::event_kind::error: return "error:" + std::to_string(static_cast<int>(e.error)) + ":" + code;
+        case ws::event_kind::need_more:
+            return "need_more";
+        case ws::event_kind::message:
+            return (e.text ? "text" : "binary") + rsv + ":" + hex(e.payload);
+        case ws::event_kind::ping:
+            return "ping:" + hex(e.payload);
+        case ws::event_kind::pong:
+            return "pong:" + hex(e.payload);
+        case ws::event_kind::close:
+            return "close:" + code + ":" + hex(e.payload);
+        case ws::event_kind::error:
+            return "error:" + std::to_string(static_cast<int>(e.error)) + ":" + code;
     }
     return "?";
 }
@@ -96,9 +103,11 @@ void feed_chunk(Reader& from, byte_view chunk, event_log& out, bool pause = fals
         out.push_back(to_text(e));
         if (!pause) continue;
         from.retain();
-        for (std::byte& b : *copy) b = std::byte{0xee};
+        for (std::byte& b : *copy)
+            b = std::byte{0xee};
     }
-    for (std::byte& b : *copy) b = std::byte{0xee};
+    for (std::byte& b : *copy)
+        b = std::byte{0xee};
 }
 
 /// The events of `input` cut at `splits`, which ascend.
@@ -124,7 +133,8 @@ void at_every_split(ws::role side, const ws::reader_limits& limits, byte_view in
             check(read_split(r, input, {split}, pause), split);
         }
         std::vector<std::size_t> all;
-        for (std::size_t i = 1; i < input.size(); ++i) all.push_back(i);
+        for (std::size_t i = 1; i < input.size(); ++i)
+            all.push_back(i);
         ws::reader r(side, limits);
         check(read_split(r, input, all, pause), input.size() + 1);
     }

@@ -51,7 +51,7 @@ enum class close_code : std::uint16_t {
 /// How a connection ended.
 struct close_info {
     close_code code = close_code::none;  ///< the peer's code, or 1005/1006 where there is none
-    std::string reason;                  ///< the peer's reason, at most 123 bytes of UTF-8
+    std::string reason{};                  ///< the peer's reason, at most 123 bytes of UTF-8
     bool remote = false;                 ///< the peer closed first
 };
 

@@ -26,7 +26,7 @@ namespace detail {
 class ack_sink {
 public:
     virtual ~ack_sink() = default;
-    virtual void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq) noexcept = 0;
+    virtual void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept = 0;
 };
 
 /// What only a message received in a session carries.
@@ -54,7 +54,9 @@ struct message_view {
     byte_view bytes;
     message_kind kind = message_kind::binary;
     std::uint64_t seq = 0;        ///< position in the session's direction; 0 in plain mode
-    std::string_view key;         ///< idempotency key of the sender's application, or empty
+    std::string_view key{};       ///< idempotency key of the sender's application, or empty
+    message_id id{};              ///< given by the sender; all zero in plain mode
+    std::uint64_t epoch_serial = 0;  ///< internal: which session of the socket `seq` belongs to
 
     [[nodiscard]] bool is_text() const noexcept { return kind == message_kind::text; }
     [[nodiscard]] std::string_view text() const noexcept { return as_text(bytes); }
@@ -127,7 +129,7 @@ public:
     /// Thread safety: may be called from any thread, also after the socket is gone.
     void ack() const noexcept {
         if (const auto* info = received(); info && info->sink)
-            info->sink->acknowledge(info->epoch_serial, info->seq);
+            info->sink->acknowledge(info->epoch_serial, info->seq, info->id);
     }
 
     /// Memory that this message pins, bookkeeping included, in bytes.

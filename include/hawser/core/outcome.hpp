@@ -18,8 +18,8 @@ enum class outcome : std::uint8_t {
     unknown = 4,       ///< it was written, and nobody can tell whether it arrived
     cancelled = 5,     ///< cancelled before it was written
     expired = 6,       ///< its time to live ran out before it was written
-    refused = 7,       ///< never accepted for sending
-    written = 8,       ///< plain mode: handed to the operating system; no more can be known
+    refused = 7,       ///< never written: over the peer's `max_message_size`, or not accepted here
+    written = 8,       ///< plain mode: handed to the connection; no more can be known
 };
 
 [[nodiscard]] constexpr const char* to_string(outcome o) noexcept {
@@ -44,7 +44,7 @@ enum class outcome : std::uint8_t {
     case outcome::unknown: return errc::outcome_unknown;
     case outcome::cancelled: return errc::cancelled;
     case outcome::expired: return errc::expired;
-    case outcome::refused: return errc::queue_full;
+    case outcome::refused: return errc::message_too_big;
     default: return {};
     }
 }

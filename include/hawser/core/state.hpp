@@ -41,8 +41,8 @@ enum class connection_state : std::uint8_t {
 struct state_change {
     connection_state from = connection_state::idle;
     connection_state to = connection_state::idle;
-    std::error_code reason;        ///< why a link was left; none for a wanted change
-    close_info close;              ///< how the last connection ended, where one ended
+    std::error_code reason{};        ///< why a link was left; none for a wanted change
+    close_info close{};              ///< how the last connection ended, where one ended
     bool resumed = false;          ///< `open`: an earlier session goes on
     bool session = false;          ///< `open`: hawser.v1 is spoken, not plain WebSocket
     std::uint64_t attempt = 0;     ///< attempts since the last success

@@ -19,11 +19,11 @@ inline constexpr std::size_t max_url_target_bytes = 8 * 1024;
 
 /// A parsed `ws` or `wss` URL. Scheme and host are in lower case.
 struct url {
-    std::string scheme;          ///< "ws" or "wss"
-    std::string host;            ///< name or address, without brackets
-    std::string target;          ///< path and query as written; at least "/"
-    std::uint16_t port = 0;      ///< never 0 after parsing; 80 or 443 where the text has none
-    bool ipv6_literal = false;   ///< `host` is an IPv6 address
+    std::string scheme;         ///< "ws" or "wss"
+    std::string host;           ///< name or address, without brackets
+    std::string target;         ///< path and query as written; at least "/"
+    std::uint16_t port = 0;     ///< never 0 after parsing; 80 or 443 where the text has none
+    bool ipv6_literal = false;  ///< `host` is an IPv6 address
 
     [[nodiscard]] bool secure() const noexcept { return scheme == "wss"; }
     [[nodiscard]] std::uint16_t default_port() const noexcept { return secure() ? 443 : 80; }
@@ -51,7 +51,8 @@ inline std::error_code bad_url(std::string* why, const syntax_fault& fault) {
 
 [[nodiscard]] inline std::string lower_case(std::string_view text) {
     std::string out(text);
-    for (char& c : out) c = to_lower(c);
+    for (char& c : out)
+        c = to_lower(c);
     return out;
 }
 
@@ -105,7 +106,8 @@ inline std::error_code take_authority(std::string_view& rest, url& out, std::str
     if (const auto ec = detail::take_scheme(text, parsed, why)) return ec;
     if (const auto ec = detail::take_authority(text, parsed, why)) return ec;
     if (text.find('#') != std::string_view::npos)
-        return detail::bad_url(why, "a fragment (\"#...\") is not allowed in a WebSocket URL; write a literal '#' as %23");
+        return detail::bad_url(why,
+                               "a fragment (\"#...\") is not allowed in a WebSocket URL; write a literal '#' as %23");
     if (!text.starts_with('/')) parsed.target = "/";
     parsed.target += text;
     if (parsed.target.size() > max_url_target_bytes)

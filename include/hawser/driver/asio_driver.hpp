@@ -10,7 +10,8 @@
 #include <asio/steady_timer.hpp>
 
 #include <algorithm>
-#include <cstring>
+#include <cerrno>
+#include <optional>
 #include <random>
 
 #if defined(__linux__)
@@ -23,8 +24,7 @@ namespace hawser::inline v0 {
 class asio_driver final : public driver {
 public:
     explicit asio_driver(asio::io_context& context)
-        : driver(context, std::chrono::steady_clock::now()), context_(context), timer_(executor()),
-          buffer_(std::make_shared<detail::read_buffer>()) {}
+        : driver(context, std::chrono::steady_clock::now()), timer_(std::in_place, executor()), buffer_(std::make_shared<detail::read_buffer>()) {}
 
     [[nodiscard]] time_point clock() noexcept override { return std::chrono::steady_clock::now(); }
 
@@ -65,16 +65,17 @@ public:
     }
 
 protected:
+    void release() noexcept override { timer_.reset(); }
     void schedule_wakeup(time_point when) override {
-        timer_.expires_at(when);
-        timer_.async_wait([this](std::error_code ec) {
+        if (!timer_) return;
+        timer_->expires_at(when);
+        timer_->async_wait([this](std::error_code ec) {
             if (!ec) on_wakeup();
         });
     }
 
 private:
-    asio::io_context& context_;
-    asio::steady_timer timer_;
+    std::optional<asio::steady_timer> timer_;
     std::shared_ptr<detail::read_buffer> buffer_;
 };
 

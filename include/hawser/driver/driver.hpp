@@ -94,6 +94,8 @@ public:
                                               std::error_code& ec) = 0;
 
 protected:
+    /// The io_context is being destroyed: objects of Asio must go now, before its services.
+    virtual void release() noexcept {}
     /// Calls `on_wakeup()` at `when` or a little later; a new call replaces the old one.
     virtual void schedule_wakeup(time_point when) = 0;
 
@@ -174,6 +176,7 @@ public:
             delist(a);
             a.abandon();
         }
+        release();
     }
 
 protected:

@@ -59,7 +59,8 @@ struct syntax_fault {
     for (int part = 0; part < 4; ++part) {
         std::size_t n = 0;
         int value = 0;
-        while (n < text.size() && n < 3 && is_digit(text[n])) value = value * 10 + (text[n++] - '0');
+        while (n < text.size() && n < 3 && is_digit(text[n]))
+            value = value * 10 + (text[n++] - '0');
         if (n == 0 || value > 255 || (n > 1 && text[0] == '0')) return false;
         text.remove_prefix(n);
         if (part == 3) return text.empty();
@@ -77,7 +78,8 @@ struct syntax_fault {
     while (!text.empty()) {
         if (groups <= 6 && is_ipv4(text)) return gap ? groups <= 5 : groups == 6;
         std::size_t n = 0;
-        while (n < text.size() && n < 5 && hex_value(text[n]) >= 0) ++n;
+        while (n < text.size() && n < 5 && hex_value(text[n]) >= 0)
+            ++n;
         if (n == 0 || n > 4 || ++groups > 8) return false;
         text.remove_prefix(n);
         if (text.empty()) break;
@@ -117,8 +119,9 @@ struct syntax_fault {
         if (i < name.size() && name[i] != '.') {
             const char c = to_lower(name[i]);
             if (!is_digit(c) && !(c >= 'a' && c <= 'z') && c != '-' && c != '_')
-                return {what, host, "has a byte other than letters, digits, '-', '_' and '.' "
-                                    "(an international name is written in its xn-- form)"};
+                return {what, host,
+                        "has a byte other than letters, digits, '-', '_' and '.' "
+                        "(an international name is written in its xn-- form)"};
             continue;
         }
         const auto label = name.substr(start, i - start);
@@ -133,7 +136,7 @@ struct syntax_fault {
 
 /// The parts of `host[:port]`; views into what was parsed.
 struct authority_parts {
-    std::string_view host;  ///< without brackets
+    std::string_view host;   ///< without brackets
     std::uint16_t port = 0;  ///< 0: absent
     bool ipv6_literal = false;
     bool empty_port = false;  ///< "host:", which RFC 3986 section 3.2.3 allows
@@ -187,7 +190,8 @@ struct authority_parts {
             return {"byte", target.substr(i, 1), "is not allowed in a path or query; percent-encode it"};
         if (c != '%' || (stray_percent && query)) continue;
         if (i + 2 >= target.size() || hex_value(target[i + 1]) < 0 || hex_value(target[i + 2]) < 0)
-            return {"escape", target.substr(i, 3), "is not '%' and two hexadecimal digits (a plain '%' is written %25)"};
+            return {"escape", target.substr(i, 3),
+                    "is not '%' and two hexadecimal digits (a plain '%' is written %25)"};
     }
     return {};
 }

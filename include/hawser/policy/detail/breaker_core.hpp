@@ -60,6 +60,7 @@ struct breaker_options {
 /// Leave to try once, tagged with the state that gave it. Give it back exactly once.
 struct breaker_permit {
     std::uint64_t generation = 0;
+    bool probe = false;  ///< given in half-open
 };
 
 /// How often each state was entered.
@@ -81,11 +82,10 @@ public:
         if (state_ == breaker_state::half_open && now >= until_) end_half_open(now);
         if (state_ == breaker_state::open && now >= until_) enter_half_open(now);
         if (state_ == breaker_state::open) return std::nullopt;
-        if (state_ == breaker_state::half_open) {
-            if (!slot_free()) return std::nullopt;
-            ++outstanding_;
-        }
-        return breaker_permit{generation_};
+        if (state_ == breaker_state::closed) return breaker_permit{generation_, false};
+        if (!slot_free()) return std::nullopt;
+        ++outstanding_;
+        return breaker_permit{generation_, true};
     }
 
     /// Returns true when a failure opened, or a success closed.

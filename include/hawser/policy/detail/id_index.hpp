@@ -2,19 +2,22 @@
 /// \file
 /// From a message id to its place in an `id_ring`: an extendible hash table.
 ///
-/// A directory, addressed by the first bits of the hash, points to segments of 512 slots, each a
-/// small open-addressed table with linear probing. A full segment is split in two; nothing else moves, so
-/// growing at a million entries costs what it costs at a thousand. A slot is 8 bytes: 32 bits
-/// of hash and 32 bits of place, so that looking for an id that is not there seldom leaves the segment.
+/// A directory, addressed by the first bits of the hash, points to segments of 32 groups (2 KiB), and
+/// a group is a cache line with 12 slots. An id goes to its first group or, if that is full, to
+/// its second, and the first one counts those: looking up an id that is not there mostly reads one cache
+/// line. Nothing else is ever moved, except that a segment with both groups full is split in
+/// two: growing at a million entries costs what it costs at a thousand.
 ///
-/// Ids that collide on purpose (or by a bad hash) cannot make it slow: no probe is longer than 128
-/// slots, no directory larger than the number of ids justifies, and what finds no slot within these limits
-/// goes to an ordered tree.
+/// Ids that collide on purpose (or by a bad hash) cannot make it slow: there are 24 slots to look
+/// at and no more, the directory is never larger than the number of ids justifies, and what finds no
+/// slot within these limits goes to an ordered tree.
 ///
-/// Source: R. Fagin et al., "Extendible Hashing" (1979).
+/// Sources: R. Fagin et al., "Extendible Hashing" (1979); N. Bronson, X. Shi, Folly F14 (counted
+/// overflow, slots and bytes of hash in one cache line).
 #pragma once
 
 #include <hawser/core/message_id.hpp>
+#include <hawser/policy/detail/id_group.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,40 +25,37 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace hawser::inline v0::detail {
 
+/// `id_at(ref)` in what follows is the id at a place, `hash_of(id)` its hash.
+/// Thread safety: none.
 class id_index {
 public:
-    /// The part of a hash that is kept. Odd, so that no slot in use is 0.
-    using tag = std::uint32_t;
-    [[nodiscard]] static constexpr tag tag_of(std::uint64_t hash) noexcept { return static_cast<tag>(hash >> 32) | 1u; }
-
     id_index() = default;
     id_index(const id_index&) = delete;
     id_index& operator=(const id_index&) = delete;
     ~id_index() { clear(); }
 
-    /// The place of `id`. `id_at(ref)` is the full id at a place: equality is always on that.
+    /// The place of `id`; equality is always that of the whole id.
     template <class IdAt>
-    [[nodiscard]] std::optional<std::uint32_t> find(tag t, const message_id& id, IdAt id_at) const {
+    [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t hash, const message_id& id, IdAt id_at) const {
         if (directory_.empty()) return std::nullopt;
-        const slot* const slots = segment_of(t)->slots();
-        std::size_t at = home(t);
-        for (std::size_t i = 0; i < longest_probe && slots[at] != 0; ++i, at = (at + 1) & slot_mask_)
-            if (tag_in(slots[at]) == t && id_at(ref_in(slots[at])) == id) return ref_in(slots[at]);
+        const spot found = search(hash, [&](std::uint32_t ref) { return id_at(ref) == id; });
+        if (found.group != nullptr) return found.group->ref(found.slot);
         if (!overflow_.empty())
-            if (const auto found = overflow_.find(id); found != overflow_.end()) return found->second;
+            if (const auto it = overflow_.find(id); it != overflow_.end()) return it->second;
         return std::nullopt;
     }
 
-    /// Precondition: `id` is not there. May throw std::bad_alloc.
-    template <class IdAt>
-    void insert(tag t, const message_id& id, std::uint32_t ref, IdAt id_at) {
+    /// Precondition: `id` is not there. May throw std::bad_alloc, without effect.
+    template <class IdAt, class HashOf>
+    void insert(std::uint64_t hash, const message_id& id, std::uint32_t ref, IdAt id_at, HashOf hash_of) {
         if (directory_.empty()) start();
-        while (!place(*segment_of(t), t, ref)) {
-            if (grow(t, id_at)) continue;
+        while (!place(segment_of(hash), group_mask_, hash, ref)) {
+            if (grow(hash, [&](std::uint32_t r) { return hash_of(id_at(r)); })) continue;
             overflow_.emplace(id, ref);
             break;
         }
@@ -63,32 +63,30 @@ public:
     }
 
     /// Forgets `id`, which is at `ref`.
-    void erase(tag t, const message_id& id, std::uint32_t ref) noexcept {
+    void erase(std::uint64_t hash, const message_id& id, std::uint32_t ref) noexcept {
         if (directory_.empty()) return;
-        segment& s = *segment_of(t);
-        const slot wanted = make_slot(t, ref);
-        std::size_t at = home(t);
-        for (std::size_t i = 0; i < longest_probe && s.slots()[at] != 0; ++i, at = (at + 1) & slot_mask_) {
-            if (s.slots()[at] != wanted) continue;
-            close_gap(s, at);
-            --s.used;
-            return on_erased();
+        if (const spot found = search(hash, [ref](std::uint32_t other) { return other == ref; }); found.group != nullptr) {
+            found.group->clear_slot(found.slot);
+            id_group& first = segment_of(hash)[first_group(hash, group_mask_)];
+            if (found.group != &first) first.remove_displaced();
+        } else if (overflow_.erase(id) == 0) {
+            return;
         }
-        if (overflow_.erase(id) != 0) on_erased();
+        if (--count_ == 0 && retired_.empty()) retire();
     }
 
     /// Frees one segment of a table that became empty, so that emptying is no pause either.
     void tidy() noexcept {
         if (retired_.empty()) return;
-        segment* const s = retired_.back();
-        while (!retired_.empty() && retired_.back() == s) retired_.pop_back();
-        free_segment(s);
-        if (retired_.empty()) retired_ = {};
+        id_group* const segment = retired_.back();
+        while (!retired_.empty() && retired_.back() == segment) retired_.pop_back();
+        groups_ -= retired_groups_;
+        delete[] segment;
+        if (retired_.empty()) retired_ = std::vector<id_group*>{};  // `{}` alone would keep its memory
     }
 
     /// Frees everything; O(segments).
     void clear() noexcept {
-        retire();
         while (!retired_.empty()) tidy();
         retire();
         while (!retired_.empty()) tidy();
@@ -97,66 +95,132 @@ public:
     }
 
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
-        constexpr std::size_t tree_node = sizeof(message_id) + 8 + 4 * sizeof(void*) + 16;
-        return bytes_ + (directory_.capacity() + retired_.capacity()) * sizeof(segment*) + overflow_.size() * tree_node;
+        constexpr std::size_t tree_node = sizeof(message_id) + 8 + 4 * sizeof(void*) + 16;  // the usual layout, and malloc's part
+        return groups_ * sizeof(id_group) + (directory_.capacity() + retired_.capacity()) * sizeof(id_group*) + overflow_.size() * tree_node;
     }
 
 private:
-    using slot = std::uint64_t;
-
-    // The slots follow it in the same allocation.
-    struct segment {
-        std::uint32_t depth;  // how many first bits all its tags have in common
-        std::uint32_t used;
-        [[nodiscard]] slot* slots() noexcept { return reinterpret_cast<slot*>(this + 1); }
+    struct spot {
+        id_group* group = nullptr;
+        std::size_t slot = 0;
     };
-    static_assert(sizeof(segment) == sizeof(slot));
-
     struct by_content {
         bool operator()(const message_id& a, const message_id& b) const noexcept { return std::memcmp(&a, &b, sizeof a) < 0; }
     };
 
-    static constexpr std::size_t first_slots = 16;
-    static constexpr std::size_t full_slots = 512;
-    static constexpr std::size_t longest_probe = 128;
+    static constexpr std::size_t full_mask = 32 - 1;
 
-    static constexpr slot make_slot(tag t, std::uint32_t ref) noexcept { return (slot{t} << 32) | ref; }
-    static constexpr tag tag_in(slot s) noexcept { return static_cast<tag>(s >> 32); }
-    static constexpr std::uint32_t ref_in(slot s) noexcept { return static_cast<std::uint32_t>(s); }
+    static std::size_t first_group(std::uint64_t hash, std::size_t mask) noexcept { return static_cast<std::size_t>(hash) & mask; }
+    static std::size_t second_group(std::uint64_t hash, std::size_t mask) noexcept { return static_cast<std::size_t>(hash ^ (hash >> 5 | 1)) & mask; }
 
-    // The directory uses the first bits of the tag, the place in the segment the last ones.
-    [[nodiscard]] std::size_t directory_index(tag t) const noexcept { return static_cast<std::size_t>(std::uint64_t{t} >> (32 - depth_)); }
-    [[nodiscard]] segment* segment_of(tag t) const noexcept { return directory_[directory_index(t)]; }
-    [[nodiscard]] std::size_t home(tag t) const noexcept { return (t >> 1) & slot_mask_; }
+    // Two shifts, since one by 64 is undefined.
+    [[nodiscard]] std::size_t directory_index(std::uint64_t hash) const noexcept { return static_cast<std::size_t>(hash >> 1 >> (63 - depth_)); }
+    [[nodiscard]] id_group* segment_of(std::uint64_t hash) const noexcept { return directory_[directory_index(hash)]; }
 
-    segment* make_segment(std::size_t slots, std::uint32_t depth) {
-        auto* const raw = new slot[1 + slots]{};
-        bytes_ += (1 + slots) * sizeof(slot);
-        return new (raw) segment{depth, 0};
+    void retire() noexcept {
+        retired_.swap(directory_);
+        retired_groups_ = group_mask_ + 1;
     }
-    void free_segment(segment* s) noexcept {
-        // Segments of a table that was small once are all of the size it ended with.
-        bytes_ -= (1 + (s->depth == 0 ? slots_when_single_ : full_slots)) * sizeof(slot);
-        delete[] reinterpret_cast<slot*>(s);
+
+    template <class Same>
+    [[nodiscard]] spot search(std::uint64_t hash, Same same) const {
+        id_group* const segment = segment_of(hash);
+        const std::uint8_t tag = id_group::tag_of(hash);
+        id_group& first = segment[first_group(hash, group_mask_)];
+        if (const std::size_t slot = first.find(tag, same); slot != id_group::size) return {&first, slot};
+        if (!first.has_displaced()) return {};
+        id_group& second = segment[second_group(hash, group_mask_)];
+        if (const std::size_t slot = second.find(tag, same); slot != id_group::size) return {&second, slot};
+        return {};
     }
+    [[nodiscard]] static bool place(id_group* segment, std::size_t mask, std::uint64_t hash, std::uint32_t ref) noexcept {
+        id_group& first = segment[first_group(hash, mask)];
+        const std::uint8_t tag = id_group::tag_of(hash);
+        if (first.place(tag, ref)) return true;
+        if (!segment[second_group(hash, mask)].place(tag, ref)) return false;
+        first.add_displaced();
+        return true;
+    }
+
     void start() {
-        directory_.reserve(1);
-        slot_mask_ = first_slots - 1;
+        auto segment = std::make_unique<id_group[]>(1);
+        directory_.push_back(segment.get());
+        segment.release();
+        groups_ += 1;
+        group_mask_ = 0;
         depth_ = 0;
-        directory_.push_back(make_segment(first_slots, 0));
     }
 
-    [[nodiscard]] bool place(segment& s, tag t, std::uint32_t ref) const noexcept {
-        if (s.used >= (slot_mask_ + 1) / 4 * 3) return false;
-        std::size_t at = home(t);
-        for (std::size_t i = 0; i < longest_probe; ++i, at = (at + 1) & slot_mask_) {
-            if (s.slots()[at] != 0) continue;
-            s.slots()[at] = make_slot(t, ref);
-            ++s.used;
-            return true;
+    // Makes room for `hash`; false if that would be out of proportion.
+    template <class HashAt>
+    [[nodiscard]] bool grow(std::uint64_t hash, HashAt hash_at) {
+        if (group_mask_ != full_mask) return widen_single(hash_at);
+        id_group* const old = segment_of(hash);
+        if (old->depth() == depth_) {
+            // An honest hash needs an entry per 150 to 300 ids; this allows for one per 32.
+            if (depth_ >= 28 || directory_.size() * 2 > 2 + count_ / 32) return false;
+            widen_directory();
         }
-        return false;
+        split(hash, old, hash_at);
+        return true;
     }
+
+    // A small table is one segment, which doubles up to 32 groups.
+    template <class HashAt>
+    [[nodiscard]] bool widen_single(HashAt hash_at) {
+        const std::size_t groups = group_mask_ + 1;
+        id_group* const old = directory_[0];
+        auto wide = std::make_unique<id_group[]>(groups * 2);
+        for (std::size_t g = 0; g < groups; ++g)
+            for (std::size_t slot = 0; slot < id_group::size; ++slot)
+                if (const std::uint32_t ref = old[g].ref(slot); old[g].tag(slot) != 0 && !place(wide.get(), groups * 2 - 1, hash_at(ref), ref))
+                    return false;  // a hash so bad that more slots do not help
+        directory_[0] = wide.release();
+        delete[] old;
+        groups_ += groups;
+        group_mask_ = groups * 2 - 1;
+        return true;
+    }
+    void widen_directory() {
+        std::vector<id_group*> wide(directory_.size() * 2);
+        for (std::size_t i = 0; i < wide.size(); ++i) wide[i] = directory_[i / 2];
+        directory_ = std::move(wide);
+        ++depth_;
+    }
+    // Each id whose next bit is set moves to the new segment, to the group and slot it had.
+    template <class HashAt>
+    void split(std::uint64_t hash, id_group* old, HashAt hash_at) {
+        id_group* const fresh = new id_group[full_mask + 1];
+        groups_ += full_mask + 1;
+        const unsigned depth = old->depth();
+        old->set_depth(depth + 1);
+        fresh->set_depth(depth + 1);
+        // All that share the first `depth` bits pointed to `old`; the second half is for `fresh`.
+        const std::size_t half = (std::size_t{1} << (depth_ - depth)) / 2;
+        const std::size_t first = directory_index(hash) & ~(half * 2 - 1);
+        for (std::size_t i = 0; i < half; ++i) directory_[first + half + i] = fresh;
+        for (std::size_t g = 0; g <= full_mask; ++g)
+            for (std::size_t slot = 0; slot < id_group::size; ++slot) {
+                if (old[g].tag(slot) == 0) continue;
+                const std::uint64_t moved = hash_at(old[g].ref(slot));
+                if ((moved >> (63 - depth) & 1) == 0) continue;
+                fresh[g].put(slot, old[g].tag(slot), old[g].ref(slot));
+                old[g].clear_slot(slot);
+                const std::size_t home = first_group(moved, full_mask);
+                if (home == g) continue;
+                old[home].remove_displaced();
+                fresh[home].add_displaced();
+            }
+    }
+
+    std::vector<id_group*> directory_;  // 2^depth_ segments; one of less depth is there several times in a row
+    std::vector<id_group*> retired_;    // a directory that became empty, being freed
+    std::map<message_id, std::uint32_t, by_content> overflow_;
+    std::size_t group_mask_ = 0;        // groups in a segment - 1
+    std::size_t retired_groups_ = 0;
+    std::size_t groups_ = 0;            // allocated, in all
+    std::size_t count_ = 0;
+    unsigned depth_ = 0;
 };
 
 }  // namespace hawser::inline v0::detail

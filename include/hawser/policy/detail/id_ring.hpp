@@ -19,7 +19,7 @@ struct id_entry {
     time_point expires;  // time_point::min(): erased, its place is not free yet
 };
 
-/// Entries lie in chunks of 128 (4 KB); a chunk is freed once all its entries are gone, so memory
+/// Entries lie in chunks of 256 (8 KB); a chunk is freed once all its entries are gone, so memory
 /// follows use in both directions. No step costs more than one chunk and a copy of the chunk
 /// pointers. An entry is named by the low 32 bits of its number, so at most 2^31 fit.
 class id_ring {
@@ -51,7 +51,7 @@ public:
     }
     /// Frees everything; O(chunks).
     void clear() noexcept {
-        chunks_ = {};
+        chunks_ = std::vector<chunk>{};
         spare_.reset();
         head_ = tail_ = 0;
         capacity_ = 0;
@@ -63,7 +63,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t chunk_size = 128;
+    static constexpr std::size_t chunk_size = 256;
     using chunk = std::unique_ptr<id_entry[]>;
 
     [[nodiscard]] chunk& chunk_of(std::uint64_t number) noexcept {

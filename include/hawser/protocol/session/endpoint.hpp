@@ -88,7 +88,7 @@ public:
         if (h.version_min > version || h.version_max < version) return errc::session_version;
         peer_origin_ = h.origin;
         peer_id_base_ = h.id_base;
-        peer_max_message_ = h.max_message_size;
+        set_peer_limit(h.max_message_size);
         features_ = h.features & offered_features();
         epoch_ = epoch;
         token_ = token;
@@ -170,6 +170,14 @@ public:
         in_.end_commit();
     }
 
+    [[nodiscard]] std::uint64_t last_lsn() const noexcept { return log_.last(); }
+    [[nodiscard]] std::uint64_t durable_lsn() const noexcept { return log_.durable(); }
+    /// What the store remembers of an earlier incarnation. Before the first link.
+    void set_identity(const origin_id& origin, std::uint32_t boot) noexcept {
+        options_.origin = origin;
+        options_.boot = boot;
+    }
+
     // ---- output ----------------------------------------------------------------------------
 
     /// Numbers waiting messages for the attached link, `budget` bytes of payload at most.
@@ -213,6 +221,10 @@ private:
     enum class phase : std::uint8_t { detached, awaiting_answer, awaiting_confirm, attached };
     enum class control : std::uint8_t { none, hello, resume, welcome, resumed, confirm };
 
+    void set_peer_limit(std::uint64_t bytes) noexcept {
+        peer_max_message_ = bytes;
+        out_.set_max_body(bytes);
+    }
     [[nodiscard]] std::uint64_t offered_features() const noexcept {
         return options_.checksum ? feature::checksum : 0;
     }
@@ -321,7 +333,7 @@ private:
         if ((w.features & ~offered_features()) != 0) return fail(errc::session_protocol, close_code::protocol_error);
         peer_origin_ = w.origin;
         peer_id_base_ = w.id_base;
-        peer_max_message_ = w.max_message_size;
+        set_peer_limit(w.max_message_size);
         features_ = w.features;
         epoch_ = w.epoch;
         token_ = w.token;
@@ -475,7 +487,7 @@ private:
     std::uint64_t control_lsn_ = 0;
     std::uint64_t epoch_serial_ = 0;
     std::uint64_t features_ = 0;
-    std::uint64_t peer_max_message_ = 0;
+    std::uint64_t peer_max_message_ = UINT64_MAX;
     std::uint64_t peer_id_base_ = 0;
     origin_id peer_origin_{};
     epoch_id epoch_{};

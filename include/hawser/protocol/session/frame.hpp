@@ -21,6 +21,8 @@ inline constexpr std::uint8_t version = 1;
 /// Sequence numbers end here; the session ends before it is reached.
 inline constexpr std::uint64_t max_seq = std::uint64_t{1} << 63;
 inline constexpr std::size_t max_key_size = 255;
+/// Head of the longest DATA: type, flags, checksum, key, acknowledgement, number, id.
+inline constexpr std::size_t max_data_head_size = 512;
 /// A control frame longer than this is malformed.
 inline constexpr std::size_t max_control_size = 4096;
 

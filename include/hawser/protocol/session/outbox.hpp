@@ -111,6 +111,19 @@ public:
         return normally;
     }
 
+    /// A message that does not pass through the queue takes its counter here.
+    [[nodiscard]] std::uint64_t take_counter() noexcept { return next_counter_++; }
+    /// Counters up to `last` were given elsewhere. Before the first message.
+    void begin_after(std::uint64_t last) noexcept { next_counter_ = last + 1; }
+    /// Calls `visit(entry)` for each live message until it returns true.
+    template <class Visit>
+    void find_if(Visit&& visit) {
+        for (std::size_t i = 0; i < window_.size(); ++i)
+            if (visit(window_[i])) return;
+        for (std::size_t i = 0; i < queue_.size(); ++i)
+            if (!queue_[i].withdrawn && visit(queue_[i])) return;
+    }
+
     // ---- plain mode ----------------------------------------------------------------------
 
     /// Takes the oldest waiting message whose acceptance is durable; nothing if there is none.
@@ -149,6 +162,10 @@ public:
         for (;;) {
             drop_withdrawn();
             if (queue_.empty() || taken >= budget || window_.size() >= window_limit_ || next_seq_ >= max_seq) return;
+            if (queue_.front().body.size() > max_body_) {
+                refuse_front();
+                continue;
+            }
             const std::uint64_t end = assigned_bytes_ + queue_.front().body.size();
             if (!within_credit(next_seq_, end)) return;
             entry& e = window_.push_back(queue_.pop_front());
@@ -182,6 +199,8 @@ public:
         cursor_ = std::max(cursor_, acked_ + 1);
         return {};
     }
+    /// The peer takes no larger message; one that waits and is larger ends `refused`.
+    void set_max_body(std::uint64_t bytes) noexcept { max_body_ = bytes; }
     void on_credit(std::uint64_t messages, std::uint64_t bytes) noexcept {
         credit_messages_ = std::max(credit_messages_, messages);
         credit_bytes_ = std::max(credit_bytes_, bytes);
@@ -222,6 +241,15 @@ public:
         return finished_.pop_front();
     }
 
+    /// Hands out everything finished, durable or not: the socket goes and nobody will ask again.
+    template <class Visit>
+    void drain_finished(Visit&& visit) {
+        while (!finished_.empty()) {
+            finished_message f = finished_.pop_front();
+            visit(f);
+        }
+    }
+
     // ---- observers -------------------------------------------------------------------------
 
     [[nodiscard]] std::uint64_t cursor() const noexcept { return cursor_; }
@@ -247,6 +275,12 @@ private:
 
     [[nodiscard]] bool within_credit(std::uint64_t seq, std::uint64_t end) const noexcept {
         return (seq <= credit_messages_ && end <= credit_bytes_) || seq == acked_ + 1;
+    }
+    void refuse_front() {
+        entry e = queue_.pop_front();
+        take_from_queue(e);
+        const outcome result = e.written ? outcome::unknown : outcome::refused;
+        finish(std::move(e), result);
     }
     void drop_withdrawn() noexcept {
         while (!queue_.empty() && queue_.front().withdrawn) (void)queue_.pop_front();
@@ -284,6 +318,7 @@ private:
     std::size_t queued_ = 0;
     std::size_t queued_bytes_ = 0;
     std::uint64_t window_limit_;
+    std::uint64_t max_body_ = UINT64_MAX;
     std::uint64_t next_counter_ = 1;
     std::uint64_t forgotten_through_ = 0;
     std::uint64_t epoch_id_base_ = 0;

@@ -30,7 +30,8 @@ inline std::error_code bad_argument(std::string* why, std::string sentence) {
     if (where.port == 0) return bad_argument(why, "the port of the URL is 0; it is a number from 1 to 65535");
     if (where.ipv6_literal ? !hawser::detail::is_ipv6(where.host) : bool(hawser::detail::check_host(where.host)))
         return bad_argument(why, "the host of the URL is malformed: " + hawser::detail::quoted(where.host));
-    if (where.target.size() > max_url_target_bytes) return bad_argument(why, "the path and query of the URL are too long");
+    if (where.target.size() > max_url_target_bytes)
+        return bad_argument(why, "the path and query of the URL are too long");
     if (const auto fault = hawser::detail::check_target(where.target))
         return bad_argument(why, std::string("in the path or query of the URL the ") + fault.what + " " +
                                      hawser::detail::quoted(fault.part) + " " + fault.rule);
@@ -56,7 +57,8 @@ inline std::error_code bad_argument(std::string* why, std::string sentence) {
 [[nodiscard]] inline std::error_code check_header(const header& field, std::string* why) {
     const auto name = hawser::detail::quoted(field.name);
     if (!is_token(field.name))
-        return bad_argument(why, "the header name " + name + " is not a token: visible ASCII without spaces and delimiters");
+        return bad_argument(why,
+                            "the header name " + name + " is not a token: visible ASCII without spaces and delimiters");
     if (is_reserved(field.name) || iequals(field.name, "Host"))
         return bad_argument(why, "the header " + name + " is written by the upgrade itself and may not be set");
     if (!is_value(field.value))
@@ -72,7 +74,8 @@ struct request_parts {
     std::span<const header> headers;
 };
 
-[[nodiscard]] inline std::error_code check_parts(const request_parts& parts, const http_limits& limits, std::string* why) {
+[[nodiscard]] inline std::error_code check_parts(const request_parts& parts, const http_limits& limits,
+                                                 std::string* why) {
     if (const auto ec = check_url(parts.where, why)) return ec;
     if (const auto ec = check_subprotocols(parts.subprotocols, limits, why)) return ec;
     if (parts.headers.size() > limits.max_headers)
@@ -90,10 +93,12 @@ struct request_parts {
     append_field(out, "Sec-WebSocket-Key", key);
     append_field(out, "Sec-WebSocket-Version", "13");
     std::string offered;
-    for (const auto& subprotocol : parts.subprotocols) offered.append(offered.empty() ? "" : ", ").append(subprotocol);
+    for (const auto& subprotocol : parts.subprotocols)
+        offered.append(offered.empty() ? "" : ", ").append(subprotocol);
     if (!offered.empty()) append_field(out, "Sec-WebSocket-Protocol", offered);
     if (!parts.extensions.empty()) append_field(out, "Sec-WebSocket-Extensions", parts.extensions);
-    for (const auto& field : parts.headers) append_field(out, field.name, field.value);
+    for (const auto& field : parts.headers)
+        append_field(out, field.name, field.value);
     return out += "\r\n";
 }
 

@@ -33,14 +33,14 @@ public:
     /// How many informational responses (100, 103) may precede the answer.
     static constexpr unsigned max_informational = 8;
 
-    explicit client_upgrade(const http_limits& limits = {})
-        : limits_(limits), reader_(limits, limits.max_head_bytes) {}
+    explicit client_upgrade(const http_limits& limits = {}) : limits_(limits), reader_(limits, limits.max_head_bytes) {}
 
     /// The value of Sec-WebSocket-Extensions to offer from the next `start` on; empty: none.
     /// Errors: `errc::invalid_argument` when it is malformed.
     [[nodiscard]] std::error_code offer_extensions(std::string_view value) {
         std::vector<extension> parsed;
-        if (!is_value(value) || !parse_extensions(value, parsed, limits_.max_list_elements)) return errc::invalid_argument;
+        if (!is_value(value) || !parse_extensions(value, parsed, limits_.max_list_elements))
+            return errc::invalid_argument;
         extensions_ = value;
         extension_offers_ = std::move(parsed);
         return {};
@@ -82,13 +82,16 @@ public:
             const auto rest = chunk.subspan(consumed);
             std::size_t taken = 0;
             switch (has_http_prefix(rest) ? reader_.feed(rest, taken) : head_reader::status::failed) {
-            case head_reader::status::need_more: break;
-            case head_reader::status::complete: judge(rest.subspan(taken)); break;
-            case head_reader::status::failed:
-                fail(reader_.why() == head_reader::fault::too_large ||
-                             reader_.why() == head_reader::fault::first_line_too_long
-                         ? errc::header_too_large
-                         : errc::bad_response);
+                case head_reader::status::need_more:
+                    break;
+                case head_reader::status::complete:
+                    judge(rest.subspan(taken));
+                    break;
+                case head_reader::status::failed:
+                    fail(reader_.why() == head_reader::fault::too_large ||
+                                 reader_.why() == head_reader::fault::first_line_too_long
+                             ? errc::header_too_large
+                             : errc::bad_response);
             }
             consumed += taken;
         }

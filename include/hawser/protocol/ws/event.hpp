@@ -42,12 +42,17 @@ struct event {
 /// The close code that answers a violation which a reader reports.
 [[nodiscard]] constexpr close_code close_code_of(errc error) noexcept {
     switch (error) {
-    case errc::invalid_utf8: return close_code::invalid_payload;
-    case errc::message_too_big: return close_code::message_too_big;
-    case errc::control_flood:
-    case errc::message_timeout: return close_code::policy_violation;
-    case errc::out_of_memory: return close_code::internal_error;
-    default: return close_code::protocol_error;
+        case errc::invalid_utf8:
+            return close_code::invalid_payload;
+        case errc::message_too_big:
+            return close_code::message_too_big;
+        case errc::control_flood:
+        case errc::message_timeout:
+            return close_code::policy_violation;
+        case errc::out_of_memory:
+            return close_code::internal_error;
+        default:
+            return close_code::protocol_error;
     }
 }
 

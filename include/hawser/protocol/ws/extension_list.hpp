@@ -39,7 +39,8 @@ public:
     }
     [[nodiscard]] bool take_token(std::string& out) {
         std::size_t n = 0;
-        while (n < rest_.size() && is_token_char(rest_[n])) ++n;
+        while (n < rest_.size() && is_token_char(rest_[n]))
+            ++n;
         out.assign(rest_.substr(0, n));
         skip(n);
         return n != 0;
@@ -61,7 +62,8 @@ public:
 private:
     void skip(std::size_t n) noexcept {
         rest_.remove_prefix(n);
-        while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
+        while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t'))
+            rest_.remove_prefix(1);
     }
     std::string_view rest_;
 };
@@ -87,7 +89,8 @@ private:
     out.clear();
     detail::extension_scanner in(text);
     for (;;) {
-        while (in.take(',')) {}
+        while (in.take(',')) {
+        }
         if (in.at_end()) return true;
         if (out.size() == max_elements) return false;
         if (!detail::parse_extension(in, out.emplace_back(), max_elements)) return false;

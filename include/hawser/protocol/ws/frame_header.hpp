@@ -58,8 +58,8 @@ struct decode_result {
     const std::size_t total = size + extended + (header.masked ? sizeof(mask_key) : 0);
     if (in.size() < size + extended) return {status::need_more, total - in.size()};
     if (extended != 0) {
-        const std::uint64_t length = extended == 2 ? load_be<std::uint16_t>(in.data() + size)
-                                                   : load_be<std::uint64_t>(in.data() + size);
+        const std::uint64_t length =
+            extended == 2 ? load_be<std::uint16_t>(in.data() + size) : load_be<std::uint64_t>(in.data() + size);
         if ((length >> 63) != 0) return {status::error, 0, errc::bad_length};
         if (length < (extended == 2 ? 126u : 65536u)) return {status::error, 0, errc::non_minimal_length};
         header.length = length;
@@ -73,7 +73,8 @@ struct decode_result {
 /// Writes `header` to `out`, which has room for `max_header_size` bytes, with the length in its
 /// shortest form. Precondition: `header.length` < 2^63. Returns the bytes written.
 inline std::size_t encode(std::byte* out, const frame_header& header) noexcept {
-    const unsigned first = (header.fin ? 0x80u : 0u) | ((header.rsv & 7u) << 4) | (static_cast<unsigned>(header.op) & 15u);
+    const unsigned first =
+        (header.fin ? 0x80u : 0u) | ((header.rsv & 7u) << 4) | (static_cast<unsigned>(header.op) & 15u);
     const unsigned mask_bit = header.masked ? 0x80u : 0u;
     out[0] = static_cast<std::byte>(first);
     std::size_t size = 2;

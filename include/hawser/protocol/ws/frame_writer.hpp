@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 
@@ -35,12 +36,12 @@ public:
         header.length = std::uint64_t{first.size()} + second.size();
         header.masked = side_ == role::client;
         if (header.masked && (masks_ == nullptr || !masks_->take(header.key))) return errc::random_failed;
-        if (!grow(out, max_header_size + first.size() + second.size())) return errc::out_of_memory;
-        append_header(out, header);
-        const std::size_t begin = out.size();
-        append(out, first);
-        append(out, second);
-        if (header.masked) mask(byte_span(out).subspan(begin), header.key);
+        const std::size_t size = first.size() + second.size();
+        if (!grow(out, max_header_size + size)) return errc::out_of_memory;
+        if (size <= small_payload)
+            write_small(out, header, first, second);
+        else
+            write_large(out, header, first, second);
         return {};
     }
 
@@ -62,6 +63,28 @@ private:
             return false;
         }
         return true;
+    }
+    // One growth of the vector, which clears bytes just to be overwritten: cheaper than three
+    // insertions as long as they are few.
+    static constexpr std::size_t small_payload = 512;
+    static void write_small(byte_vector& out, const frame_header& header, byte_view first, byte_view second) noexcept {
+        std::array<std::byte, max_header_size> head;
+        const std::size_t head_size = encode(head.data(), header);
+        const std::size_t begin = out.size();
+        out.resize(begin + head_size + first.size() + second.size());
+        std::byte* to = out.data() + begin;
+        std::memcpy(to, head.data(), head_size);
+        to += head_size;
+        if (!first.empty()) std::memcpy(to, first.data(), first.size());
+        if (!second.empty()) std::memcpy(to + first.size(), second.data(), second.size());
+        if (header.masked) mask({to, first.size() + second.size()}, header.key);
+    }
+    static void write_large(byte_vector& out, const frame_header& header, byte_view first, byte_view second) noexcept {
+        append_header(out, header);
+        const std::size_t begin = out.size();
+        append(out, first);
+        append(out, second);
+        if (header.masked) mask(byte_span(out).subspan(begin), header.key);
     }
     static std::size_t append_header(byte_vector& out, const frame_header& header) noexcept {
         std::array<std::byte, max_header_size> bytes;

@@ -85,7 +85,8 @@ inline void mask_blocks(std::byte* to, const std::byte* from, std::size_t size, 
         mask_lane(to + 2 * step, from + 2 * step, wide);
         mask_lane(to + 3 * step, from + 3 * step, wide);
     }
-    for (; size >= step; size -= step, to += step, from += step) mask_lane(to, from, wide);
+    for (; size >= step; size -= step, to += step, from += step)
+        mask_lane(to, from, wide);
     mask_short(to, from, size, key);
 }
 

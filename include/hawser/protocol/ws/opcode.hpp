@@ -25,9 +25,7 @@ enum class opcode : std::uint8_t {
 enum class role : std::uint8_t { client, server };
 
 /// Opcodes 8 to 15: at most 125 bytes, never fragmented (RFC 6455 section 5.5).
-[[nodiscard]] constexpr bool is_control(opcode op) noexcept {
-    return (static_cast<unsigned>(op) & 8u) != 0;
-}
+[[nodiscard]] constexpr bool is_control(opcode op) noexcept { return (static_cast<unsigned>(op) & 8u) != 0; }
 /// Whether RFC 6455 gives `op` a meaning; the others are reserved.
 [[nodiscard]] constexpr bool is_known(opcode op) noexcept {
     return op <= opcode::binary || (op >= opcode::close && op <= opcode::pong);

@@ -24,7 +24,7 @@ namespace ws {
 
 struct reader_limits {
     std::size_t max_message_size = 1024 * 1024;  ///< payload of all fragments together, in bytes
-    std::uint32_t max_fragments = 65'536;        ///< frames of one message, empty ones included
+    std::uint32_t max_fragments = 65'536;        ///< frames of one message, empty ones too; at least 1
     bool validate_utf8 = true;                   ///< of text messages; close reasons always are
     /// Reserved bits that a negotiated extension gives a meaning on the first frame of a
     /// message. Its payload is then the extension's and is not checked as UTF-8 here.
@@ -63,13 +63,15 @@ public:
         if (!in_frame_) control_.release();
         if (ended_) return starve();
         if (no_memory_) return fail(errc::out_of_memory);
+        event result;
         for (;;) {
             if (!in_frame_) {
+                if (take_whole_message(result)) return result;
                 const errc failure = read_header();
                 if (failure != errc{}) return fail(failure);
                 if (!in_frame_) return starve();
             }
-            const event result = is_control(frame_.op) ? read_control() : read_data();
+            result = is_control(frame_.op) ? read_control() : read_data();
             if (result.kind != event_kind::need_more) return result;
             if (in_frame_) return starve();
         }
@@ -88,9 +90,7 @@ public:
     /// Bytes of the chunk, or retained ones, that `next` has not taken yet.
     [[nodiscard]] std::size_t unread() const noexcept { return static_cast<std::size_t>(end_ - pos_); }
     /// Payload bytes of the current frame that have not arrived; 0 between frames and within a header.
-    [[nodiscard]] std::uint64_t wanted() const noexcept {
-        return in_frame_ && left_ > unread() ? left_ - unread() : 0;
-    }
+    [[nodiscard]] std::uint64_t wanted() const noexcept { return in_frame_ && left_ > unread() ? left_ - unread() : 0; }
     /// Whether `error` or `close` was returned: all further input is ignored.
     [[nodiscard]] bool ended() const noexcept { return ended_; }
     /// Whether a message has begun and is not complete (for its deadline).
@@ -103,6 +103,7 @@ public:
 private:
     [[nodiscard]] event starve() noexcept;
     [[nodiscard]] event fail(errc error) noexcept;
+    [[nodiscard]] bool take_whole_message(event& result) noexcept;
     [[nodiscard]] errc read_header() noexcept;
     [[nodiscard]] errc check_start() const noexcept;
     [[nodiscard]] errc begin_frame() noexcept;

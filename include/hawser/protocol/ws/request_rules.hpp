@@ -44,8 +44,8 @@ namespace hawser::inline v0::ws::detail {
 
 // A field that two parsers could read differently when it is there twice is refused when it is.
 [[nodiscard]] inline upgrade_failure check_singletons(const http_head& head) noexcept {
-    for (const std::string_view name : {"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Content-Length", "Origin",
-                                        "Authorization"})
+    for (const std::string_view name :
+         {"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Content-Length", "Origin", "Authorization"})
         if (head.count(name) > 1) return bad_request("a header field that may occur once occurs twice");
     return {};
 }
@@ -66,8 +66,8 @@ namespace hawser::inline v0::ws::detail {
     if (!target.starts_with('/')) {
         const auto scheme_end = target.find("://");
         const auto scheme = target.substr(0, scheme_end);
-        if (scheme_end == std::string_view::npos || !(iequals(scheme, "http") || iequals(scheme, "https") ||
-                                                      iequals(scheme, "ws") || iequals(scheme, "wss")))
+        if (scheme_end == std::string_view::npos ||
+            !(iequals(scheme, "http") || iequals(scheme, "https") || iequals(scheme, "ws") || iequals(scheme, "wss")))
             return bad_request("the request target is not a path");
         target.remove_prefix(scheme_end + 3);
         const auto authority = target.substr(0, target.find_first_of("/?#"));

@@ -71,7 +71,8 @@ namespace hawser::inline v0::ws::detail {
 
 /// The subprotocol that the server chose; empty where it chose none. Returns false when it is not
 /// exactly one of `offered` (case matters: RFC 6455 section 11.5).
-[[nodiscard]] inline bool take_subprotocol(const http_head& head, std::span<const std::string> offered, std::string& out) {
+[[nodiscard]] inline bool take_subprotocol(const http_head& head, std::span<const std::string> offered,
+                                           std::string& out) {
     const auto chosen = head.find("Sec-WebSocket-Protocol");
     if (!chosen) return true;
     if (head.count("Sec-WebSocket-Protocol") > 1) return false;

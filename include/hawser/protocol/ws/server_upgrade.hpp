@@ -45,9 +45,12 @@ public:
                                                                              : "this is not an HTTP request"));
         }
         switch (reader_.feed(chunk, consumed)) {
-        case head_reader::status::need_more: return state_;
-        case head_reader::status::complete: return check();
-        case head_reader::status::failed: break;
+            case head_reader::status::need_more:
+                return state_;
+            case head_reader::status::complete:
+                return check();
+            case head_reader::status::failed:
+                break;
         }
         return fail(reader_failure());
     }

@@ -19,15 +19,21 @@ namespace detail {
 
 inline void sha1_block(std::array<std::uint32_t, 5>& h, const std::byte* block) noexcept {
     std::array<std::uint32_t, 80> w;
-    for (std::size_t i = 0; i < 16; ++i) w[i] = load_be<std::uint32_t>(block + 4 * i);
-    for (std::size_t i = 16; i < 80; ++i) w[i] = std::rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    for (std::size_t i = 0; i < 16; ++i)
+        w[i] = load_be<std::uint32_t>(block + 4 * i);
+    for (std::size_t i = 16; i < 80; ++i)
+        w[i] = std::rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
     auto [a, b, c, d, e] = h;
     for (std::size_t i = 0; i < 80; ++i) {
         std::uint32_t f = 0;
-        if (i < 20) f = ((b & c) | (~b & d)) + 0x5a827999u;
-        else if (i < 40) f = (b ^ c ^ d) + 0x6ed9eba1u;
-        else if (i < 60) f = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdcu;
-        else f = (b ^ c ^ d) + 0xca62c1d6u;
+        if (i < 20)
+            f = ((b & c) | (~b & d)) + 0x5a827999u;
+        else if (i < 40)
+            f = (b ^ c ^ d) + 0x6ed9eba1u;
+        else if (i < 60)
+            f = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdcu;
+        else
+            f = (b ^ c ^ d) + 0xca62c1d6u;
         const std::uint32_t next = std::rotl(a, 5) + f + e + w[i];
         e = d;
         d = c;
@@ -57,9 +63,11 @@ inline void sha1_block(std::array<std::uint32_t, 5>& h, const std::byte* block) 
     tail[data.size()] = std::byte{0x80};
     const std::size_t tail_size = data.size() < 56 ? 64 : 128;
     store_be<std::uint64_t>(tail.data() + tail_size - 8, bits);
-    for (std::size_t at = 0; at < tail_size; at += 64) detail::sha1_block(h, tail.data() + at);
+    for (std::size_t at = 0; at < tail_size; at += 64)
+        detail::sha1_block(h, tail.data() + at);
     sha1_digest out;
-    for (std::size_t i = 0; i < 5; ++i) store_be<std::uint32_t>(out.data() + 4 * i, h[i]);
+    for (std::size_t i = 0; i < 5; ++i)
+        store_be<std::uint32_t>(out.data() + 4 * i, h[i]);
     return out;
 }
 

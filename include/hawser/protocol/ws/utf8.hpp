@@ -33,7 +33,8 @@ enum utf8_state : std::uint8_t {
 [[nodiscard]] constexpr std::array<std::uint64_t, 256> make_utf8_rows() noexcept {
     std::array<std::uint64_t, 256> rows{};
     const auto add = [&rows](utf8_state from, unsigned first, unsigned last, utf8_state to) {
-        for (unsigned byte = first; byte <= last; ++byte) rows[byte] |= std::uint64_t{to} << from;
+        for (unsigned byte = first; byte <= last; ++byte)
+            rows[byte] |= std::uint64_t{to} << from;
     };
     add(utf8_accept, 0x00, 0x7f, utf8_accept);
     add(utf8_accept, 0xc2, 0xdf, utf8_need_1);
@@ -63,7 +64,8 @@ inline constexpr std::array<std::uint64_t, 256> utf8_rows = make_utf8_rows();
 template <std::size_t Lanes>
 [[nodiscard]] inline bool is_ascii(const std::byte* p) noexcept {
     lane all = load_lane(p);
-    for (std::size_t i = 1; i < Lanes; ++i) all = all | load_lane(p + i * sizeof(lane));
+    for (std::size_t i = 1; i < Lanes; ++i)
+        all = all | load_lane(p + i * sizeof(lane));
     return (fold_lane(all) & 0x8080808080808080u) == 0;
 }
 
@@ -76,17 +78,21 @@ template <std::size_t Lanes>
     std::size_t left = bytes.size();
     while (left >= block) {
         if (state == utf8_accept) {
-            for (; left >= stride && is_ascii<4>(p); left -= stride) p += stride;
-            for (; left >= block && is_ascii<1>(p); left -= block) p += block;
+            for (; left >= stride && is_ascii<4>(p); left -= stride)
+                p += stride;
+            for (; left >= block && is_ascii<1>(p); left -= block)
+                p += block;
             if (left < block) break;
         }
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < block; ++i) state = utf8_step(state, p[i]);
+        for (std::size_t i = 0; i < block; ++i)
+            state = utf8_step(state, p[i]);
         if (state == utf8_reject) return state;
         p += block;
         left -= block;
     }
-    for (; left != 0; --left, ++p) state = utf8_step(state, *p);
+    for (; left != 0; --left, ++p)
+        state = utf8_step(state, *p);
     return state;
 }
 

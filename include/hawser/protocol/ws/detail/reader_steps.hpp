@@ -27,6 +27,40 @@ inline event reader::fail(errc error) noexcept {
     return result;
 }
 
+// The common case on a straight line: a whole unfragmented message of at most 65535 bytes, header
+// and payload in the chunk. It accepts only what the general steps accept; false leaves
+// everything to them and has changed nothing.
+inline bool reader::take_whole_message(event& result) noexcept {
+    const std::size_t here = unread();
+    const bool masked = side_ == role::server;
+    std::size_t size = masked ? 2 + sizeof(mask_key) : 2;
+    if (in_message_ || head_size_ != 0 || here < size) return false;
+    const auto first = std::to_integer<unsigned>(pos_[0]);
+    const auto second = std::to_integer<unsigned>(pos_[1]);
+    const bool text = first == (0x80u | static_cast<unsigned>(opcode::text));
+    if (!text && first != (0x80u | static_cast<unsigned>(opcode::binary))) return false;
+    std::size_t length = second ^ (masked ? 0x80u : 0u);
+    if (length >= 126) {
+        size += 2;
+        if (length != 126 || here < size) return false;
+        length = load_be<std::uint16_t>(pos_ + 2);
+        if (length < 126) return false;
+    }
+    if (length > limits_.max_message_size || here - size < length) return false;
+    const byte_span payload{pos_ + size, length};
+    if (masked) {
+        mask_key key;
+        std::memcpy(key.data(), payload.data() - sizeof key, sizeof key);
+        mask(payload, key);
+    }
+    pos_ = payload.data() + length;
+    result.kind = event_kind::message;
+    result.text = text;
+    result.payload = payload;
+    if (text && limits_.validate_utf8 && !is_utf8(payload)) result = fail(errc::invalid_utf8);
+    return true;
+}
+
 // Sets `in_frame_` when a header is complete; otherwise the bytes of it are kept in `head_`.
 inline errc reader::read_header() noexcept {
     using status = decode_result::status;
@@ -74,14 +108,15 @@ inline errc reader::begin_frame() noexcept {
     if (is_control(frame_.op)) return {};
     if (!in_message_) {
         in_message_ = true;
-        fragments_ = 0;
+        fragments_ = 1;
         text_ = frame_.op == opcode::text;
         rsv_ = frame_.rsv;
         check_utf8_ = text_ && rsv_ == 0 && limits_.validate_utf8;
         utf8_.reset();
     }
     if (frame_.length > limits_.max_message_size - message_.size()) return errc::message_too_big;
-    return ++fragments_ > limits_.max_fragments ? errc::message_too_big : errc{};
+    if (frame_.op == opcode::continuation && ++fragments_ > limits_.max_fragments) return errc::message_too_big;
+    return {};
 }
 
 // The whole payload, unmasked where it lies.

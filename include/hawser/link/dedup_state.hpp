@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What one origin has delivered, across its sessions.
+#pragma once
+
+#include <hawser/core/message_id.hpp>
+#include <hawser/core/time.hpp>
+#include <hawser/policy/dedup_cache.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace hawser::inline v0::detail {
+
+/// Ids that were processed (the dedup cache) and ids in processing. A copy of a message still
+/// in processing waits for the first copy and is accepted with it. Thread safety: none.
+template <class P>
+class dedup_state {
+public:
+    explicit dedup_state(const dedup_options& o) : cache_(o), max_processing_(o.max_entries) {}
+
+    enum class verdict : std::uint8_t { fresh, duplicate, in_processing };
+
+    /// A message is about to be handed to the application.
+    [[nodiscard]] verdict check(const message_id& id, time_point now) {
+        if (cache_.contains(id, now)) return verdict::duplicate;
+        return find(id) != processing_.end() ? verdict::in_processing : verdict::fresh;
+    }
+    /// It was handed over and is finished at once.
+    void processed(const message_id& id, time_point now) { (void)cache_.insert(id, now); }
+    /// It was handed over; `finish` comes later. Beyond the bound the id is not tracked.
+    void begin(const message_id& id) {
+        if (processing_.size() < max_processing_) processing_.push_back({id, {}});
+    }
+    /// A copy came in meanwhile; `accept` is called when the first is finished.
+    void wait_for(const message_id& id, std::function<void()> accept) {
+        if (auto it = find(id); it != processing_.end()) it->copies.push_back(std::move(accept));
+    }
+    void finish(const message_id& id, time_point now) {
+        const auto it = find(id);
+        if (it == processing_.end()) return;
+        (void)cache_.insert(id, now);
+        auto copies = std::move(it->copies);
+        processing_.erase(it);
+        for (auto& accept : copies) accept();
+    }
+    [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
+
+private:
+    struct entry {
+        message_id id;
+        std::vector<std::function<void()>> copies;
+    };
+    auto find(const message_id& id) {
+        return std::find_if(processing_.begin(), processing_.end(), [&](const entry& e) { return e.id == id; });
+    }
+
+    typename P::dedup cache_;
+    std::size_t max_processing_;
+    std::vector<entry> processing_;  // at most a receive window, so a scan will do
+};
+
+}  // namespace hawser::inline v0::detail

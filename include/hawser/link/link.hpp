@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a `resilient_socket` is made of: executes the state machines on a driver.
+#pragma once
+
+#include <hawser/core/outcome.hpp>
+#include <hawser/core/ring.hpp>
+#include <hawser/core/state.hpp>
+#include <hawser/link/completion.hpp>
+#include <hawser/link/dedup_state.hpp>
+#include <hawser/link/sender_queue.hpp>
+#include <hawser/link/wire.hpp>
+#include <hawser/options.hpp>
+#include <hawser/policies.hpp>
+#include <hawser/protocol/session/endpoint.hpp>
+#include <hawser/protocol/session/session_table.hpp>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+namespace hawser::inline v0::detail {
+
+/// What a link of the accepting side tells its listener.
+class link_host {
+public:
+    /// The session's client confirmed the attach; `resumed` if it was not the first.
+    virtual void on_link_confirmed(void* link, bool resumed) = 0;
+    virtual void on_link_detached(void* link) = 0;
+    /// The link is over; it is not to be used by the host any more.
+    virtual void on_link_ended(void* link, std::optional<std::uint64_t> accepted) = 0;
+
+protected:
+    ~link_host() = default;
+};
+
+using send_completion = completion<std::error_code, outcome>;
+using enqueue_completion = completion<std::error_code, ticket>;
+using receive_completion = completion<std::error_code, message>;
+using plain_completion = completion<std::error_code>;
+
+/// Somebody waits for the outcome of a message.
+struct send_waiter final : session::outcome_waiter {
+    send_waiter(send_completion d, std::uint64_t s) noexcept : done(std::move(d)), serial(s) {}
+    send_completion done;
+    std::uint64_t serial;  // of the operation, for its cancellation
+};
+
+/// A message that waits for room in the queue, with the operation that brought it.
+struct blocked_send {
+    std::uint64_t serial = 0;
+    message body{};
+    std::string key{};
+    send_completion send{};        // one of the two
+    enqueue_completion enqueue{};
+};
+
+/// An operation that completes when its message is accepted (durable, where the store is).
+struct accepted_enqueue {
+    std::uint64_t lsn = 0;
+    hawser::ticket ticket{};
+    enqueue_completion done{};
+};
+
+/// A received message that nobody has taken yet.
+struct ready_message {
+    message body;
+    message_id id{};
+    std::uint64_t seq = 0;
+    std::uint64_t epoch_serial = 0;
+    std::string key{};
+};
+
+/// The shell of one socket, in either role. Everything runs on the driver's strand, except
+/// what says otherwise. Split by concern: link_dial.hpp, link_send.hpp, link_receive.hpp,
+/// link_session.hpp.
+template <class P>
+class link final : public std::enable_shared_from_this<link<P>>,
+                   wire_owner, deferred_task, abandonable, store_client {
+public:
+    link(driver& d, std::shared_ptr<const options> o, policy_objects<P> objects);
+    ~link();
+    link(const link&) = delete;
+    link& operator=(const link&) = delete;
+
+    /// Accepting side: takes over a plain connection.
+    void adopt_plain(std::unique_ptr<wire> w);
+    /// Accepting side: takes over a connection that brought HELLO.
+    [[nodiscard]] std::error_code adopt_session(std::unique_ptr<wire> w, const session::hello& h,
+                                                const session::epoch_id& epoch, const session::resume_token& token);
+    /// Accepting side: the session goes on on another connection; the present one is superseded.
+    void adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token);
+    void set_host(link_host* host, std::shared_ptr<dedup_state<P>> dedup) noexcept {
+        host_ = host;
+        if (dedup) dedup_ = std::move(dedup);
+    }
+    /// Accepting side: the session is over, with the peer's position where it is known.
+    void end_session(std::error_code why, std::optional<std::uint64_t> position);
+
+    // ---- what the socket offers; see resilient_socket.hpp ---------------------------------
+
+    void connect(const url& where);
+    void async_open(std::uint64_t serial, plain_completion done);
+    void close(close_code code, std::string reason, std::uint64_t serial, plain_completion done);
+    [[nodiscard]] send_result try_send(message body, std::string_view key);
+    [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
+    [[nodiscard]] std::error_code try_send_datagram(const message& body);
+    void send(std::uint64_t serial, message body, std::string key, send_completion done);
+    void enqueue(std::uint64_t serial, message body, std::string key, enqueue_completion done);
+    void await_outcome(std::uint64_t serial, ticket t, send_completion done);
+    [[nodiscard]] bool cancel_message(ticket t);
+    void receive(std::uint64_t serial, receive_completion done);
+    [[nodiscard]] std::optional<message> try_receive();
+    void hold(bool on) {
+        held_ = on;
+        driver_.defer(*this);
+    }
+    /// Cancels the operation with this serial number, if it still waits.
+    void cancel_operation(std::uint64_t serial);
+    /// The owner is gone: nothing of the application is called any more. Keeps itself alive as
+    /// long as it must.
+    void orphan(std::shared_ptr<link> self);
+
+    [[nodiscard]] std::uint64_t next_serial() noexcept { return ++last_serial_; }
+    [[nodiscard]] session::endpoint& state_machine() noexcept { return *session_; }
+    [[nodiscard]] driver& runtime() noexcept { return driver_; }
+    [[nodiscard]] connection_state state() const noexcept { return state_; }
+    [[nodiscard]] bool in_session() const noexcept { return session_on_; }
+    [[nodiscard]] std::string remote_address() const { return wire_ ? wire_->remote_address() : std::string(); }
+    [[nodiscard]] std::size_t queued_bytes() const noexcept { return session_ ? session_->out().queued_bytes() : 0; }
+    [[nodiscard]] std::size_t queued_messages() const noexcept { return session_ ? session_->out().queued() : 0; }
+    [[nodiscard]] std::size_t in_flight() const noexcept { return session_ ? session_->out().in_flight() : 0; }
+    [[nodiscard]] std::shared_ptr<sender_queue> senders();
+    [[nodiscard]] const typename P::breaker& breaker() const noexcept { return breaker_; }
+    [[nodiscard]] const options& settings() const noexcept { return *options_; }
+
+    // On the strand. A function that is replaced while it runs lives until the turn ends.
+    void set_on_message(std::function<void(const message_view&)> f) {
+        if (driver_.in_turn()) retired_message_ = std::move(on_message_);
+        on_message_ = std::move(f);
+        driver_.defer(*this);
+    }
+    void set_on_state(std::function<void(const state_change&)> f) {
+        if (driver_.in_turn()) retired_state_ = std::move(on_state_);
+        on_state_ = std::move(f);
+    }
+    void set_on_outcome(std::function<void(ticket, outcome)> f) {
+        if (driver_.in_turn()) retired_outcome_ = std::move(on_outcome_);
+        on_outcome_ = std::move(f);
+    }
+
+    /// The owner is gone. May be set anywhere.
+    std::atomic<bool> orphaned{false};
+    std::string principal;
+    session::session_record* record = nullptr;  // the listener's
+    link* host_next = nullptr;  // the listener's list of its links
+    link* host_prev = nullptr;
+
+    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
+
+private:
+    struct dialling;
+    struct waiting {
+        std::uint64_t serial = 0;
+        plain_completion done;
+    };
+
+    // link_dial.hpp: attempts, and the life of a connection
+    void start_attempt();
+    void retry_later(std::error_code why, const close_info& close, std::optional<duration> hint);
+    void attempt_failed();
+    void link_up(bool resumed);
+    void link_lost(std::error_code why, const close_info& close, std::optional<duration> hint);
+    [[nodiscard]] static bool is_permanent(const wire_end& end) noexcept;
+    void set_state(connection_state to, state_change details = {});
+    void finish(connection_state final, std::error_code why, const close_info& close);
+    void fail_operations(std::error_code why);
+    static void complete_all(ring<waiting>& list, std::error_code ec);
+    static bool cancel_one(ring<waiting>& list, std::uint64_t serial);
+    void maybe_close();
+    void on_wire_open(wire& w) override;
+    void on_wire_request(wire&, const ws::upgrade_request&) override {}
+    void on_wire_pong(wire&) override { heartbeat_.on_received(driver_.now()); }
+    void on_wire_writable(wire&) override { driver_.defer(*this); }
+    void on_wire_closed(wire& w, const wire_end& end) override;
+    void abandon() noexcept override;
+
+    // link_send.hpp
+    [[nodiscard]] std::error_code admission(std::size_t size);
+    [[nodiscard]] std::uint64_t put(message body, std::string_view key, std::unique_ptr<session::outcome_waiter> w);
+    [[nodiscard]] bool direct() const noexcept;
+    void write_plain();
+    void report_outcomes();
+    void admit_blocked();
+    void take_from_senders();
+    [[nodiscard]] session::outbox& outbox() { return session().out(); }
+    void commit_now();
+
+    // link_receive.hpp
+    void on_wire_message(wire& w, byte_view payload, bool text) override;
+    void deliver(const session::action& a);
+    void deliver_plain(byte_view payload, bool text);
+    void call_handler(const message_view& view);
+    void drop_copy(typename dedup_state<P>::verdict verdict, std::uint64_t serial, std::uint64_t seq, const message_id& id);
+    void keep(ready_message m);
+    void drain_ready();
+    [[nodiscard]] bool take_ready(ready_message& out);
+    [[nodiscard]] message own(ready_message m);
+    void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
+    void accept_previous();
+
+    // link_session.hpp
+    [[nodiscard]] session::endpoint& session();
+    void on_action(const session::action& a);
+    void write_session();
+    void begin_commit();
+    void on_loaded(std::error_code ec, store_image image) override;
+    void on_committed(std::error_code ec) override;
+    void run() override;
+    void rearm();
+    void on_timer_due(time_point now);
+    void beat(time_point now);
+
+    void count(counter c, std::uint64_t n = 1) noexcept { objects_.metrics.add(c, n); }
+
+    driver& driver_;
+    std::shared_ptr<const options> options_;
+    [[no_unique_address]] policy_objects<P> objects_;
+    [[no_unique_address]] typename P::breaker breaker_;
+    [[no_unique_address]] typename P::heartbeat heartbeat_;
+    [[no_unique_address]] typename P::overflow overflow_;
+    std::unique_ptr<wire> wire_;
+    std::unique_ptr<dialling> dial_;                // dialling side only
+    std::unique_ptr<session::endpoint> session_;    // made when first needed
+    std::unique_ptr<opened_store> store_;
+    std::shared_ptr<dedup_state<P>> dedup_;
+    std::shared_ptr<sender_queue> senders_;
+    std::shared_ptr<ack_sink> acks_;
+    std::shared_ptr<link> keep_alive_;
+    link_host* host_ = nullptr;
+    connection_state state_ = connection_state::idle;
+    bool session_on_ = false;      // hawser.v1 is spoken on the present connection (or was, on the last)
+    bool link_ready_ = false;      // open: messages flow
+    bool store_ready_ = false;
+    bool close_sent_ = false;
+    bool draining_ = false;        // inside drain_ready
+    bool held_ = false;            // the application wants no callbacks now
+    close_code closing_code_ = close_code::normal;
+    std::string closing_reason_;
+    std::atomic<std::uint64_t> last_serial_{0};
+    std::uint64_t direct_counter_ = 0;
+    std::error_code final_error_;
+
+    std::function<void(const message_view&)> on_message_, retired_message_;
+    std::function<void(const state_change&)> on_state_, retired_state_;
+    std::function<void(ticket, outcome)> on_outcome_, retired_outcome_;
+
+    ring<ready_message> ready_;
+    std::size_t ready_bytes_ = 0;
+    struct taken {
+        std::uint64_t epoch_serial = 0;
+        std::uint64_t seq = 0;
+        message_id id;
+    };
+    std::optional<taken> previous_;  // handed over, responsibility not taken yet
+    std::uint64_t receive_serial_ = 0;
+    receive_completion receiver_;
+    ring<blocked_send> blocked_;
+    ring<accepted_enqueue> accepted_;
+    ring<waiting> openers_;
+    ring<waiting> closers_;
+
+    time_point attach_deadline_ = never;   // connect or confirm
+    time_point retry_at_ = never;
+    time_point close_deadline_ = never;
+    timer_node timer_{this, on_timer<&link::on_timer_due>};
+};
+
+/// State of the dialling side alone.
+template <class P>
+struct link<P>::dialling {
+    dialling(const options& o, std::uint64_t seed) : reconnect(o.reconnect, seed) {}
+    url where;
+    std::vector<std::string> subprotocols;
+    typename P::reconnect reconnect;
+    std::optional<typename P::breaker::permit> permit;
+    time_point started{};
+    bool ever_up = false;
+};
+
+}  // namespace hawser::inline v0::detail

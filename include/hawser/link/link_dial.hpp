@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Attempts, and the life of a connection.
+#pragma once
+
+#include <hawser/link/link.hpp>
+
+namespace hawser::inline v0::detail {
+
+template <class P>
+link<P>::link(driver& d, std::shared_ptr<const options> o, policy_objects<P> objects)
+    : driver_(d), options_(std::move(o)), objects_(std::move(objects)),
+      breaker_(objects_.breaker ? *objects_.breaker : typename P::breaker(options_->breaker)),
+      heartbeat_(options_->heartbeat), overflow_(options_->queue) {
+    driver_.enlist(*this);
+}
+
+template <class P>
+link<P>::~link() {
+    driver_.delist(*this);
+    if (senders_) (void)senders_->close();
+}
+
+template <class P>
+void link<P>::connect(const url& where) {
+    std::uint64_t seed = 0;
+    // Without randomness the jitter is predictable, and the first dial reports the failure.
+    (void)driver_.entropy().take(std::as_writable_bytes(std::span(&seed, 1)));
+    dial_ = std::make_unique<dialling>(*options_, seed);
+    dial_->where = where;
+    dial_->subprotocols = options_->subprotocols;
+    if (options_->session != session_mode::off) {
+        dial_->subprotocols.insert(dial_->subprotocols.begin(), std::string(session::subprotocol));
+        set_state(connection_state::connecting);
+        (void)session();
+        store_->load();
+    } else {
+        start_attempt();
+    }
+}
+
+template <class P>
+void link<P>::start_attempt() {
+    const time_point now = driver_.now();
+    retry_at_ = never;
+    dial_->permit = breaker_.try_acquire(now);
+    if (!dial_->permit) {
+        count(counter::breaker_refused);
+        retry_at_ = std::max(breaker_.retry_at(now), now + milliseconds{1});
+        set_state(connection_state::waiting, {.reason = errc::circuit_open, .attempt = dial_->reconnect.attempts(),
+                                              .retry_in = retry_at_ - now});
+        return rearm();
+    }
+    count(counter::connects_attempted);
+    dial_->started = now;
+    set_state(connection_state::connecting, {.attempt = dial_->reconnect.attempts()});
+    if (orphaned) return;
+    wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this));
+    attach_deadline_ = add_saturated(now, options_->connect_timeout);
+    rearm();
+    const auto ec = wire_->dial(objects_.transport, dial_->where, dial_->subprotocols, options_->headers);
+    if (!ec) return;
+    wire_.reset();
+    if (ec == errc::invalid_argument) return finish(connection_state::failed, ec, {});
+    link_lost(ec, {}, {});
+}
+
+template <class P>
+void link<P>::on_wire_open(wire& w) {
+    if (w.subprotocol() == session::subprotocol) {
+        session_on_ = true;
+        session().attach_client();
+        return driver_.defer(*this);
+    }
+    if (options_->session == session_mode::required) {
+        wire_->drop(close_code::policy_violation, "hawser.v1 is required");
+        return finish(connection_state::failed, errc::session_unsupported, {});
+    }
+    session_on_ = false;
+    if (session_ && session_->has_epoch()) session_->end_epoch(std::nullopt);
+    link_up(false);
+}
+
+template <class P>
+void link<P>::link_up(bool resumed) {
+    const time_point now = driver_.now();
+    attach_deadline_ = never;
+    link_ready_ = true;
+    heartbeat_.start(now);
+    if (dial_) {
+        if (dial_->permit) (void)breaker_.on_success(*dial_->permit, now);
+        dial_->permit.reset();
+        dial_->reconnect.on_connected(now);
+        objects_.metrics.record(histogram::connect_time, now - dial_->started);
+        count(counter::connects_succeeded);
+        if (std::exchange(dial_->ever_up, true)) count(counter::reconnects);
+    }
+    if (session_on_) count(resumed ? counter::sessions_resumed : counter::sessions_started);
+    if (!session_on_ && dial_)
+        for (const message& m : options_->on_connect)
+            (void)wire_->send(m.is_text() ? ws::opcode::text : ws::opcode::binary, {}, m);
+    set_state(connection_state::open, {.resumed = resumed, .session = session_on_});
+    complete_all(openers_, {});
+    driver_.defer(*this);
+}
+
+template <class P>
+bool link<P>::is_permanent(const wire_end& end) noexcept {
+    if (end.error == errc::unauthorized || end.error == errc::redirected || end.error == errc::session_version) return true;
+    if (end.error != errc::refused) return false;
+    const unsigned s = end.http_status;
+    return s >= 400 && s < 500 && s != 408 && s != 425 && s != 429;
+}
+
+template <class P>
+void link<P>::on_wire_closed(wire&, const wire_end& end) {
+    const auto gone = std::move(wire_);
+    if (orphaned) return;
+    if (close_sent_) return finish(connection_state::closed, {}, end.close);
+    const bool ended_by_peer = !end.error && end.close.code == close_code::normal && end.close.remote;
+    if (session_on_ && link_ready_ && ended_by_peer)
+        return finish(connection_state::closed, errc::session_ended, end.close);
+    if (dial_ && !link_ready_ && is_permanent(end)) {
+        attempt_failed();
+        return finish(connection_state::failed, end.error, end.close);
+    }
+    if (end.error.category() == hawser_category() && end.error.value() >= 40 && end.error.value() < 80)
+        count(counter::protocol_errors);
+    link_lost(end.error, end.close, end.retry_after);
+}
+
+template <class P>
+void link<P>::attempt_failed() {
+    if (!dial_->permit) return;
+    count(counter::connects_failed);
+    if (breaker_.on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
+    dial_->permit.reset();
+}
+
+template <class P>
+void link<P>::link_lost(std::error_code why, const close_info& close, std::optional<duration> hint) {
+    const bool was_up = std::exchange(link_ready_, false);
+    attach_deadline_ = never;
+    heartbeat_.stop();
+    if (session_) session_->detach();
+    if (was_up) count(counter::disconnects);
+    if (dial_) {
+        attempt_failed();
+        dial_->reconnect.on_disconnected(driver_.now());
+        return retry_later(why, close, hint);
+    }
+    // Nobody could attach to the session of a listener that is gone.
+    if (!session_on_ || !host_) return finish(connection_state::closed, why, close);
+    set_state(connection_state::detached, {.reason = why, .close = close});
+    if (host_) host_->on_link_detached(this);
+    driver_.defer(*this);
+}
+
+template <class P>
+void link<P>::retry_later(std::error_code why, const close_info& close, std::optional<duration> hint) {
+    const time_point now = driver_.now();
+    const auto delay = dial_->reconnect.next_delay(now, hint);
+    if (!delay) return finish(connection_state::failed, errc::retries_exhausted, close);
+    retry_at_ = add_saturated(now, *delay);
+    set_state(connection_state::waiting, {.reason = why, .close = close, .attempt = dial_->reconnect.attempts(),
+                                          .retry_in = *delay});
+    rearm();
+    driver_.defer(*this);
+}
+
+template <class P>
+void link<P>::async_open(std::uint64_t serial, plain_completion done) {
+    if (state_ == connection_state::open) return done({});
+    if (state_ == connection_state::closed || state_ == connection_state::failed)
+        return done(final_error_ ? final_error_ : make_error_code(errc::closed));
+    if (openers_.size() >= options_->max_waiters) return done(errc::too_many_waiters);
+    (void)openers_.push_back({serial, std::move(done)});
+}
+
+template <class P>
+void link<P>::close(close_code code, std::string reason, std::uint64_t serial, plain_completion done) {
+    if (state_ == connection_state::closed || state_ == connection_state::failed) return done({});
+    if (done) (void)closers_.push_back({serial, std::move(done)});
+    if (state_ == connection_state::closing) return;
+    closing_code_ = code;
+    closing_reason_ = std::move(reason);
+    close_deadline_ = add_saturated(driver_.now(), options_->close_timeout);
+    set_state(connection_state::closing);
+    rearm();
+    driver_.defer(*this);
+}
+
+// What was accepted for sending leaves first; then the close handshake. A link that is down
+// comes back for that, as long as the deadline allows.
+template <class P>
+void link<P>::maybe_close() {
+    if (state_ != connection_state::closing || close_sent_) return;
+    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty();
+    if (!drained && (link_ready_ || dial_ || session_on_)) return;
+    if (!link_ready_) return finish(connection_state::closed, {}, {});
+    if (session_on_) {
+        session_->flush_ack();
+        write_session();
+        if (!wire_ || session_->wants_commit()) return;
+    }
+    close_sent_ = true;
+    wire_->close(closing_code_, closing_reason_, close_deadline_ - driver_.now());
+}
+
+template <class P>
+void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position) {
+    if (state_ == connection_state::closed || state_ == connection_state::failed) return;
+    session_->end_epoch(position);
+    if (wire_) wire_->drop(close_code::session_expired);
+    finish(connection_state::closed, why, {});
+}
+
+template <class P>
+void link<P>::finish(connection_state final, std::error_code why, const close_info& close) {
+    if (state_ == connection_state::closed || state_ == connection_state::failed) return;
+    if (wire_) wire_->drop(close_code::normal);
+    const auto gone = std::move(wire_);
+    attach_deadline_ = retry_at_ = close_deadline_ = never;
+    link_ready_ = false;
+    heartbeat_.stop();
+    timer_.cancel();
+    if (dial_ && dial_->permit) {
+        breaker_.release(*dial_->permit, driver_.now());
+        dial_->permit.reset();
+    }
+    std::optional<std::uint64_t> accepted;
+    if (session_) {
+        accepted = session_->in().durable_accepted();
+        session_->detach();
+        session_->out().finish_all(outcome::cancelled);
+    }
+    if (session_on_) count(counter::sessions_ended);
+    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, accepted);
+    final_error_ = why;
+    set_state(final, {.reason = why, .close = close});
+    fail_operations(why ? why : make_error_code(errc::closed));
+    driver_.defer(*this);
+}
+
+// Operations that still wait end with `why`; what was received may still be read.
+template <class P>
+void link<P>::fail_operations(std::error_code why) {
+    while (!blocked_.empty()) {
+        blocked_send b = blocked_.pop_front();
+        b.send(why, outcome::cancelled);
+        b.enqueue(why, ticket{});
+    }
+    complete_all(openers_, why);
+    complete_all(closers_, orphaned ? why : std::error_code{});
+    if (receiver_ && ready_.empty()) receiver_(why, message{});
+    if (senders_) count(counter::messages_cancelled, senders_->close());
+}
+
+template <class P>
+void link<P>::complete_all(ring<waiting>& list, std::error_code ec) {
+    while (!list.empty()) list.pop_front().done(ec);
+}
+template <class P>
+bool link<P>::cancel_one(ring<waiting>& list, std::uint64_t serial) {
+    bool found = false;
+    for (std::size_t n = list.size(); n > 0; --n) {
+        waiting w = list.pop_front();
+        if (w.serial != serial) {
+            (void)list.push_back(std::move(w));
+            continue;
+        }
+        found = true;
+        w.done(asio::error::operation_aborted);
+    }
+    return found;
+}
+
+template <class P>
+void link<P>::set_state(connection_state to, state_change details) {
+    const bool final = to == connection_state::closed || to == connection_state::failed;
+    if (state_ == to || (state_ == connection_state::closing && !final)) return;
+    details.from = std::exchange(state_, to);
+    details.to = to;
+    if (objects_.logger.enabled(log_level::info)) {
+        const std::string reason = details.reason ? details.reason.message() : std::string();
+        objects_.logger.log(log_level::info, "state",
+                            {{"from", to_string(details.from)}, {"to", to_string(to)}, {"reason", reason}});
+    }
+    if (on_state_ && !orphaned) {
+        try {
+            on_state_(details);
+        } catch (...) {
+            count(counter::handler_failures);
+            objects_.logger.log(log_level::error, "on_state_threw");
+        }
+    }
+}
+
+template <class P>
+void link<P>::orphan(std::shared_ptr<link> self) {
+    orphaned = true;
+    if (!driver_.alive()) return;
+    const bool final = state_ == connection_state::closed || state_ == connection_state::failed;
+    if (wire_) wire_->drop(P::store::durable && session_on_ ? close_code::going_away : close_code::normal);
+    const auto gone = std::move(wire_);
+    timer_.cancel();
+    if (dial_ && dial_->permit) breaker_.release(*dial_->permit, driver_.now());
+    const std::error_code aborted = asio::error::operation_aborted;
+    while (!accepted_.empty()) accepted_.pop_front().done(aborted, ticket{});
+    if (session_) {
+        if (host_) std::exchange(host_, nullptr)->on_link_ended(this, session_->in().durable_accepted());
+        session_->out().finish_all(outcome::cancelled);
+        session_->out().drain_finished([&](session::finished_message& f) {
+            for (auto w = std::move(f.waiters); w; w = std::move(w->next))
+                static_cast<send_waiter&>(*w).done(aborted, f.result);
+        });
+    }
+    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
+    if (!final) state_ = connection_state::closed;
+    fail_operations(aborted);
+    keep_alive_ = std::move(self);
+    driver_.defer(*this);
+}
+
+// The io_context is being destroyed. Handlers are destroyed without being called, and one of
+// them may own this very socket: all are moved out before the first is destroyed.
+template <class P>
+void link<P>::abandon() noexcept {
+    orphaned = true;
+    host_ = nullptr;
+    timer_.cancel();
+    withdraw();
+    if (senders_) (void)senders_->close();
+    const auto keep = std::move(keep_alive_);
+    const auto gone = std::move(wire_);
+    const auto session = std::move(session_);
+    const auto store = std::move(store_);
+    const auto blocked = std::move(blocked_);
+    const auto accepted = std::move(accepted_);
+    const auto openers = std::move(openers_);
+    const auto closers = std::move(closers_);
+    const auto receiver = std::move(receiver_);
+    const auto ready = std::move(ready_);
+}
+
+}  // namespace hawser::inline v0::detail

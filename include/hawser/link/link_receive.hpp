@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// From a connection to the application, and who has responsibility for a message.
+#pragma once
+
+#include <hawser/link/link.hpp>
+
+#include <asio/dispatch.hpp>
+
+namespace hawser::inline v0::detail {
+
+/// Brings `message::ack()` from any thread to the link.
+template <class P>
+class ack_relay final : public ack_sink, public std::enable_shared_from_this<ack_relay<P>> {
+public:
+    ack_relay(driver& d, std::weak_ptr<link<P>> target) : driver_(&d), executor_(d.executor()), target_(std::move(target)) {}
+    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept override {
+        // While the link lives, so does its io_context.
+        const auto alive = target_.lock();
+        if (!alive || alive->orphaned) return;
+        try {
+            asio::dispatch(executor_, [alive, d = driver_, epoch_serial, seq, id] {
+                const driver::turn t(*d);
+                alive->acknowledge(epoch_serial, seq, id);
+            });
+        } catch (...) {
+            // Out of memory: the message stays unacknowledged and will be delivered again.
+        }
+    }
+
+private:
+    driver* driver_;
+    driver::executor_type executor_;
+    std::weak_ptr<link<P>> target_;
+};
+
+template <class P>
+void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
+    if (orphaned) return;
+    heartbeat_.on_received(driver_.now());
+    if (!session_on_) {
+        if (!close_sent_) deliver_plain(payload, text);
+        return;
+    }
+    if (close_sent_) return;
+    if (text) {
+        session::action bad;
+        bad.what = session::action::kind::close_link;
+        bad.error = errc::session_malformed;
+        bad.code = close_code::unsupported_data;
+        return on_action(bad);
+    }
+    on_action(session_->on_frame(payload, driver_.now()));
+}
+
+template <class P>
+void link<P>::deliver_plain(byte_view payload, bool text) {
+    count(counter::messages_received);
+    count(counter::bytes_received, payload.size());
+    const auto kind = text ? message_kind::text : message_kind::binary;
+    if (on_message_ && !held_ && ready_.empty()) return call_handler({.bytes = payload, .kind = kind});
+    keep({.body = message::copy(payload, kind)});
+}
+
+template <class P>
+void link<P>::deliver(const session::action& a) {
+    count(counter::messages_received);
+    count(counter::bytes_received, a.payload.size());
+    const auto kind = a.text ? message_kind::text : message_kind::binary;
+    const std::uint64_t serial = session_->epoch_serial();
+    if (!on_message_ || held_ || !ready_.empty())
+        return keep({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
+    const auto verdict = dedup_->check(a.id, driver_.now());
+    if (verdict == dedup_state<P>::verdict::fresh) {
+        if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id);
+        call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
+        if (orphaned || state_ == connection_state::failed) return;
+        if (options_->acceptance == acceptance_mode::on_hand_off) took_responsibility(serial, a.seq, a.id);
+    } else {
+        drop_copy(verdict, serial, a.seq, a.id);
+    }
+}
+
+// A copy of a message that the application has already: never handed over again, and accepted
+// when the first one is finished.
+template <class P>
+void link<P>::drop_copy(typename dedup_state<P>::verdict verdict, std::uint64_t serial, std::uint64_t seq,
+                        const message_id& id) {
+    count(counter::duplicates_dropped);
+    driver_.defer(*this);
+    if (verdict == dedup_state<P>::verdict::duplicate) return session_->finish(serial, seq, driver_.now());
+    dedup_->wait_for(id, [weak = this->weak_from_this(), serial, seq] {
+        const auto self = weak.lock();
+        if (!self || !self->session_) return;
+        self->session_->finish(serial, seq, self->driver_.now());
+        self->driver_.defer(*self);
+    });
+}
+
+template <class P>
+void link<P>::call_handler(const message_view& view) {
+    try {
+        on_message_(view);
+    } catch (...) {
+        count(counter::handler_failures);
+        objects_.logger.log(log_level::error, "on_message_threw");
+        if (!orphaned && options_->handler_errors == handler_criticality::critical)
+            finish(connection_state::failed, errc::handler_failed, {});
+    }
+}
+
+template <class P>
+void link<P>::keep(ready_message m) {
+    ready_bytes_ += m.body.footprint();
+    (void)ready_.push_back(std::move(m));
+    driver_.defer(*this);
+    if (session_on_ || !wire_ || wire_->paused() || ready_bytes_ < options_->receive_buffer_bytes) return;
+    wire_->pause();
+    heartbeat_.suspend(driver_.now());
+}
+
+// The next message for the application; copies of what it has are dropped here.
+template <class P>
+bool link<P>::take_ready(ready_message& out) {
+    while (!ready_.empty()) {
+        out = ready_.pop_front();
+        ready_bytes_ -= out.body.footprint();
+        if (wire_ && wire_->paused() && ready_bytes_ <= options_->receive_buffer_bytes / 2) {
+            wire_->resume();
+            heartbeat_.resume(driver_.now());
+        }
+        if (out.seq == 0) return true;
+        const auto verdict = dedup_->check(out.id, driver_.now());
+        if (verdict == dedup_state<P>::verdict::fresh) {
+            if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(out.id);
+            return true;
+        }
+        drop_copy(verdict, out.epoch_serial, out.seq, out.id);
+    }
+    return false;
+}
+
+template <class P>
+message link<P>::own(ready_message m) {
+    if (m.seq == 0) return std::move(m.body);
+    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(driver_, this->weak_from_this());
+    if (options_->acceptance == acceptance_mode::on_hand_off) previous_ = taken{m.epoch_serial, m.seq, m.id};
+    m.body.set_delivery(std::make_unique<delivery>(delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_}));
+    return std::move(m.body);
+}
+
+template <class P>
+void link<P>::drain_ready() {
+    if (draining_) return;
+    draining_ = true;
+    ready_message m;
+    while (!orphaned && ((on_message_ && !held_) || receiver_) && take_ready(m)) {
+        if (receiver_) {
+            receiver_({}, own(std::move(m)));
+            continue;
+        }
+        const taken at{m.epoch_serial, m.seq, m.id};
+        call_handler({m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
+        if (orphaned || state_ == connection_state::failed) break;
+        if (at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
+            took_responsibility(at.epoch_serial, at.seq, at.id);
+    }
+    draining_ = false;
+}
+
+template <class P>
+void link<P>::receive(std::uint64_t serial, receive_completion done) {
+    if (receiver_) return done(errc::operation_in_progress, message{});
+    accept_previous();
+    ready_message m;
+    if (take_ready(m)) return done({}, own(std::move(m)));
+    if (state_ == connection_state::closed || state_ == connection_state::failed)
+        return done(final_error_ ? final_error_ : make_error_code(errc::closed), message{});
+    receive_serial_ = serial;
+    receiver_ = std::move(done);
+}
+
+template <class P>
+std::optional<message> link<P>::try_receive() {
+    accept_previous();
+    ready_message m;
+    if (receiver_ || !take_ready(m)) return std::nullopt;
+    return own(std::move(m));
+}
+
+template <class P>
+void link<P>::accept_previous() {
+    if (const auto p = std::exchange(previous_, std::nullopt)) took_responsibility(p->epoch_serial, p->seq, p->id);
+}
+
+template <class P>
+void link<P>::took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+    dedup_->processed(id, driver_.now());
+    if (!session_) return;
+    session_->finish(epoch_serial, seq, driver_.now());
+    driver_.defer(*this);
+}
+
+template <class P>
+void link<P>::acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+    if (orphaned || seq == 0 || !dedup_) return;
+    if (previous_ && previous_->seq == seq && previous_->epoch_serial == epoch_serial) previous_.reset();
+    if (options_->acceptance == acceptance_mode::on_hand_off) return took_responsibility(epoch_serial, seq, id);
+    dedup_->finish(id, driver_.now());
+    if (!session_) return;
+    session_->finish(epoch_serial, seq, driver_.now());
+    driver_.defer(*this);
+}
+
+}  // namespace hawser::inline v0::detail

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// From the application to the queue, from the queue to a plain connection, and back with outcomes.
+#pragma once
+
+#include <hawser/link/link.hpp>
+
+namespace hawser::inline v0::detail {
+
+// Whether one more message goes in: none, `would_block` (wait), or why not.
+template <class P>
+std::error_code link<P>::admission(std::size_t size) {
+    if (state_ == connection_state::closed || state_ == connection_state::failed)
+        return final_error_ ? final_error_ : make_error_code(errc::closed);
+    if (state_ == connection_state::closing) return errc::closed;
+    if (!blocked_.empty()) return errc::would_block;
+    const bool was_paused = overflow_.paused();
+    switch (overflow_.on_enqueue(queued_bytes(), queued_messages(), size)) {
+    case overflow_action::accept: return {};
+    case overflow_action::reject: count(counter::queue_rejected); return errc::queue_full;
+    case overflow_action::wait: break;
+    }
+    if (!was_paused) count(counter::queue_paused);
+    return errc::would_block;
+}
+
+// Plain mode with an empty queue: straight into the connection's buffer.
+template <class P>
+bool link<P>::direct() const noexcept {
+    return link_ready_ && !session_on_ && wire_ && wire_->is_open() && !wire_->backed_up() &&
+           (!session_ || session_->out().drained());
+}
+
+template <class P>
+std::uint64_t link<P>::put(message body, std::string_view key, std::unique_ptr<session::outcome_waiter> w) {
+    driver_.defer(*this);
+    return outbox().enqueue(std::move(body), key, std::move(w), driver_.now());
+}
+
+template <class P>
+send_result link<P>::try_send(byte_view bytes, message_kind kind) {
+    if (direct() && state_ != connection_state::closing) {
+        const auto op = kind == message_kind::text ? ws::opcode::text : ws::opcode::binary;
+        if (auto ec = wire_->send(op, {}, bytes)) return {ec, {}};
+        count(counter::messages_sent);
+        count(counter::bytes_sent, bytes.size());
+        return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
+    }
+    return try_send(message::copy(bytes, kind), {});
+}
+
+template <class P>
+send_result link<P>::try_send(message body, std::string_view key) {
+    if (key.size() > session::max_key_size) return {errc::invalid_argument, {}};
+    if (auto ec = admission(session::outbox::footprint(body))) return {ec, {}};
+    if (direct()) {
+        const auto op = body.is_text() ? ws::opcode::text : ws::opcode::binary;
+        if (auto ec = wire_->send(op, {}, body)) return {ec, {}};
+        count(counter::messages_sent);
+        count(counter::bytes_sent, body.size());
+        return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
+    }
+    return {{}, {put(std::move(body), key, nullptr)}};
+}
+
+template <class P>
+std::error_code link<P>::try_send_datagram(const message& body) {
+    if (!link_ready_ || !wire_ || !wire_->is_open()) return errc::not_connected;
+    if (!session_on_) return errc::session_unsupported;
+    if (wire_->backed_up()) return errc::would_block;
+    if (body.size() > session_->peer_max_message_size()) return errc::message_too_big;
+    const byte_view head = session_->datagram_head(body);
+    return head.empty() ? make_error_code(errc::not_connected) : wire_->send(ws::opcode::binary, head, body);
+}
+
+template <class P>
+void link<P>::send(std::uint64_t serial, message body, std::string key, send_completion done) {
+    if (key.size() > session::max_key_size) return done(errc::invalid_argument, outcome::refused);
+    const auto ec = admission(session::outbox::footprint(body));
+    if (ec == errc::would_block) {
+        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, outcome::refused);
+        (void)blocked_.push_back({serial, std::move(body), std::move(key), std::move(done), {}});
+    } else if (ec) {
+        done(ec, outcome::refused);
+    } else if (direct()) {
+        const send_result r = try_send(std::move(body), key);
+        done(r.error, r ? outcome::written : outcome::refused);
+    } else {
+        (void)put(std::move(body), key, std::make_unique<send_waiter>(std::move(done), serial));
+    }
+}
+
+template <class P>
+void link<P>::enqueue(std::uint64_t serial, message body, std::string key, enqueue_completion done) {
+    if (key.size() > session::max_key_size) return done(errc::invalid_argument, ticket{});
+    const auto ec = admission(session::outbox::footprint(body));
+    if (ec == errc::would_block) {
+        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket{});
+        (void)blocked_.push_back({serial, std::move(body), std::move(key), {}, std::move(done)});
+    } else if (ec) {
+        done(ec, ticket{});
+    } else if (direct()) {
+        const send_result r = try_send(std::move(body), key);
+        done(r.error, r.ticket);
+    } else {
+        const ticket t{put(std::move(body), key, nullptr)};
+        (void)accepted_.push_back({session_->last_lsn(), t, std::move(done)});
+    }
+}
+
+template <class P>
+void link<P>::await_outcome(std::uint64_t serial, ticket t, send_completion done) {
+    const outcome normally = options_->session == session_mode::off ? outcome::written : outcome::acknowledged;
+    std::optional<outcome> known;
+    if (session_) known = session_->out().lookup(t.counter, normally);
+    else if (t.counter != 0 && t.counter <= direct_counter_) known = normally;
+    if (!known) return done(errc::unknown_ticket, outcome::pending);
+    if (*known != outcome::pending) return done(error_of(*known), *known);
+    (void)session_->out().add_waiter(t.counter, std::make_unique<send_waiter>(std::move(done), serial));
+}
+
+template <class P>
+bool link<P>::cancel_message(ticket t) {
+    if (!session_ || !session_->out().cancel(t.counter)) return false;
+    driver_.defer(*this);
+    return true;
+}
+
+template <class P>
+void link<P>::cancel_operation(std::uint64_t serial) {
+    if (receiver_ && receive_serial_ == serial) return receiver_(asio::error::operation_aborted, message{});
+    if (cancel_one(openers_, serial) || cancel_one(closers_, serial)) return;
+    ring<blocked_send> kept;
+    while (!blocked_.empty()) {
+        blocked_send b = blocked_.pop_front();
+        if (b.serial != serial) {
+            (void)kept.push_back(std::move(b));
+            continue;
+        }
+        b.send(errc::cancelled, outcome::cancelled);
+        b.enqueue(errc::cancelled, ticket{});
+        driver_.defer(*this);
+    }
+    blocked_ = std::move(kept);
+    if (!session_) return;
+    send_completion detached;
+    ticket withdrawn;
+    session_->out().find_if([&](session::outbox::entry& e) {
+        for (auto* at = &e.waiters; *at; at = &(*at)->next) {
+            auto& waiter = static_cast<send_waiter&>(**at);
+            if (waiter.serial != serial) continue;
+            // Only the operation that sent the message may withdraw it, and only unwritten.
+            withdrawn = {e.counter};
+            detached = std::move(waiter.done);
+            auto rest = std::move(waiter.next);
+            *at = std::move(rest);
+            return true;
+        }
+        return false;
+    });
+    if (!detached) return;
+    if (cancel_message(withdrawn)) detached(errc::cancelled, outcome::cancelled);
+    else detached(errc::detached, outcome::pending);
+}
+
+template <class P>
+void link<P>::write_plain() {
+    if (!session_) return;
+    commit_now();
+    while (link_ready_ && wire_ && wire_->is_open() && !wire_->backed_up()) {
+        auto e = session_->out().pop_plain();
+        if (!e) return;
+        const auto op = e->body.is_text() ? ws::opcode::text : ws::opcode::binary;
+        const auto ec = wire_->send(op, {}, e->body);
+        if (!ec) {
+            count(counter::messages_sent);
+            count(counter::bytes_sent, e->body.size());
+        }
+        session_->out().finish_plain(std::move(*e), ec ? outcome::cancelled : outcome::written);
+        commit_now();
+    }
+}
+
+// Without a session there is no store: the order of the records is all there is.
+template <class P>
+void link<P>::commit_now() {
+    if (!session_->wants_commit()) return;
+    (void)session_->begin_commit();
+    session_->end_commit();
+}
+
+template <class P>
+void link<P>::report_outcomes() {
+    if (!session_) return;
+    const time_point now = driver_.now();
+    while (!accepted_.empty() && accepted_.front().lsn <= session_->durable_lsn()) {
+        accepted_enqueue a = accepted_.pop_front();
+        a.done({}, a.ticket);
+    }
+    while (auto f = session_ ? session_->out().pop_finished() : std::nullopt) {
+        if (f->result == outcome::acknowledged) {
+            count(counter::messages_acknowledged);
+            objects_.metrics.record(histogram::ack_latency, now - f->enqueued);
+            if (dial_) dial_->reconnect.on_progress(now);
+        } else if (f->result == outcome::unknown) {
+            count(counter::messages_unknown);
+        } else if (f->result == outcome::cancelled) {
+            count(counter::messages_cancelled);
+        }
+        for (auto w = std::move(f->waiters); w; w = std::move(w->next))
+            static_cast<send_waiter&>(*w).done(error_of(f->result), f->result);
+        if (!on_outcome_ || orphaned) continue;
+        try {
+            on_outcome_(ticket{f->counter}, f->result);
+        } catch (...) {
+            count(counter::handler_failures);
+            objects_.logger.log(log_level::error, "on_outcome_threw");
+        }
+    }
+}
+
+template <class P>
+void link<P>::admit_blocked() {
+    if (overflow_.paused() && !overflow_.on_drained(queued_bytes(), queued_messages())) return;
+    while (!blocked_.empty() && state_ != connection_state::closed && state_ != connection_state::failed) {
+        const std::size_t size = session::outbox::footprint(blocked_.front().body);
+        if (overflow_.on_enqueue(queued_bytes(), queued_messages(), size) != overflow_action::accept) return;
+        blocked_send b = blocked_.pop_front();
+        if (b.send) {
+            (void)put(std::move(b.body), b.key, std::make_unique<send_waiter>(std::move(b.send), b.serial));
+        } else {
+            const ticket t{put(std::move(b.body), b.key, nullptr)};
+            (void)accepted_.push_back({session_->last_lsn(), t, std::move(b.enqueue)});
+        }
+    }
+}
+
+template <class P>
+std::shared_ptr<sender_queue> link<P>::senders() {
+    if (!senders_) {
+        // Called on the strand while the queue is open, which ends before the link does.
+        senders_ = std::make_shared<sender_queue>(driver_, options_->queue, [this] {
+            const driver::turn t(driver_);
+            take_from_senders();
+        });
+    }
+    return senders_;
+}
+
+template <class P>
+void link<P>::take_from_senders() {
+    if (!senders_ || state_ == connection_state::closing) return;
+    while (blocked_.empty() && !overflow_.paused()) {
+        auto body = senders_->pop();
+        if (!body) return;
+        // A message that found room there is not lost for want of room here: it may go over the
+        // watermark, which pauses the next.
+        if (direct()) (void)try_send(std::move(*body), {});
+        else (void)put(std::move(*body), {}, nullptr);
+        (void)overflow_.on_enqueue(queued_bytes(), queued_messages(), 0);
+    }
+}
+
+}  // namespace hawser::inline v0::detail

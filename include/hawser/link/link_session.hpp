@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Executes the session's state machine: frames, the store, deadlines, and the end of a turn.
+#pragma once
+
+#include <hawser/link/link.hpp>
+
+namespace hawser::inline v0::detail {
+
+// Without a session on the wire only its queue is used.
+template <class P>
+session::endpoint& link<P>::session() {
+    if (session_) return *session_;
+    session::endpoint_options o;
+    o.side = dial_ ? session::side::client : session::side::server;
+    o.checksum = options_->checksum;
+    o.durable = P::store::durable;
+    o.keep_records = P::store::keeps_records && options_->session != session_mode::off;
+    o.max_message_size = options_->max_message_size;
+    o.send_window = options_->send_window_messages;
+    o.receive = {options_->receive_window_messages, options_->receive_window_bytes, options_->ack_delay};
+    o.session_ttl = options_->session_ttl;
+    // An origin that is not unique would let the peer take new messages for old ones.
+    if (!driver_.entropy().take(o.origin)) throw std::system_error(make_error_code(errc::random_failed));
+    session_ = std::make_unique<session::endpoint>(o);
+    session_->out().begin_after(direct_counter_);
+    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
+    if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup);
+    return *session_;
+}
+
+template <class P>
+void link<P>::on_loaded(std::error_code ec, store_image image) {
+    if (orphaned || state_ != connection_state::connecting) return;
+    if (ec) return finish(connection_state::failed, errc::store_failed, {});
+    if (image.has_origin) session_->set_identity(image.origin, image.boot);
+    start_attempt();
+}
+
+template <class P>
+void link<P>::begin_commit() {
+    if (!session_->wants_commit()) return;
+    if (store_) store_->commit(session_->begin_commit());
+    else commit_now();
+}
+
+template <class P>
+void link<P>::on_committed(std::error_code ec) {
+    if (!session_) return;
+    if (ec) return finish(connection_state::failed, errc::store_failed, {});
+    session_->end_commit();
+    driver_.defer(*this);
+}
+
+template <class P>
+void link<P>::write_session() {
+    if (!session_) return;
+    const bool can_write = wire_ && wire_->is_open() && !close_sent_;
+    if (can_write && !wire_->backed_up()) session_->assign(wire_->room());
+    begin_commit();
+    while (can_write && wire_->is_open() && !wire_->backed_up()) {
+        const auto frame = session_->next_frame();
+        if (!frame) return;
+        std::error_code ec;
+        if (frame->body) {
+            ec = wire_->send(ws::opcode::binary, frame->head, *frame->body);
+            count(counter::messages_sent);
+            count(counter::bytes_sent, frame->body->size());
+        } else {
+            ec = wire_->send(ws::opcode::binary, frame->head, byte_view{});
+        }
+        if (!ec) continue;
+        // The frame is lost to this link and is sent again on the next one.
+        wire_->drop();
+        const auto gone = std::move(wire_);
+        return link_lost(ec, {}, {});
+    }
+}
+
+template <class P>
+void link<P>::on_action(const session::action& a) {
+    using kind = session::action::kind;
+    driver_.defer(*this);
+    switch (a.what) {
+    case kind::none:
+    case kind::pong: return;
+    case kind::deliver: return deliver(a);
+    case kind::datagram: return deliver_plain(a.payload, a.text);
+    case kind::epoch_lost:
+        count(counter::session_resumes_failed);
+        return objects_.logger.log(log_level::warning, "session_lost");
+    case kind::established:
+    case kind::resumed: {
+        const bool resumed = a.what == kind::resumed;
+        link_up(resumed);
+        if (host_) host_->on_link_confirmed(this, resumed);
+        return;
+    }
+    case kind::end_session:
+        if (!dial_) return end_session(a.error, std::nullopt);
+        session_->end_epoch(std::nullopt);
+        [[fallthrough]];
+    case kind::close_link: {
+        count(counter::protocol_errors);
+        wire_->drop(a.code, a.error.message());
+        const auto gone = std::move(wire_);
+        if (a.error == errc::session_version && dial_) return finish(connection_state::failed, a.error, {});
+        return link_lost(a.error, {a.code, {}, false}, {});
+    }
+    }
+}
+
+template <class P>
+void link<P>::adopt_plain(std::unique_ptr<wire> w) {
+    wire_ = std::move(w);
+    wire_->set_owner(*this);
+    session_on_ = false;
+    link_up(false);
+}
+
+template <class P>
+std::error_code link<P>::adopt_session(std::unique_ptr<wire> w, const session::hello& h,
+                                       const session::epoch_id& epoch, const session::resume_token& token) {
+    wire_ = std::move(w);
+    wire_->set_owner(*this);
+    session_on_ = true;
+    if (auto ec = session().attach_hello(h, epoch, token)) return ec;
+    set_state(connection_state::connecting);
+    attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
+    rearm();
+    driver_.defer(*this);
+    return {};
+}
+
+template <class P>
+void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token) {
+    if (wire_) wire_->drop(close_code::superseded, "a newer connection resumed the session");
+    const auto gone = std::exchange(wire_, std::move(w));
+    wire_->set_owner(*this);
+    if (std::exchange(link_ready_, false)) {
+        count(counter::disconnects);
+        set_state(connection_state::detached, {.reason = errc::superseded});
+    }
+    heartbeat_.stop();
+    session_->detach();
+    session_->attach_resume(r, token);
+    attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
+    rearm();
+    driver_.defer(*this);
+}
+
+// The end of a turn: what it caused leaves together.
+template <class P>
+void link<P>::run() {
+    if (orphaned) {
+        const auto last = std::move(keep_alive_);
+        return;
+    }
+    retired_message_ = nullptr;
+    retired_state_ = nullptr;
+    retired_outcome_ = nullptr;
+    drain_ready();
+    take_from_senders();
+    admit_blocked();
+    if (session_on_ || (session_ && store_)) write_session();
+    if (!session_on_) write_plain();
+    report_outcomes();
+    admit_blocked();
+    if (orphaned) return;
+    maybe_close();
+    rearm();
+}
+
+template <class P>
+void link<P>::rearm() {
+    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_});
+    if (link_ready_) first = std::min(first, heartbeat_.deadline());
+    if (session_) first = std::min(first, session_->deadline());
+    if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
+}
+
+template <class P>
+void link<P>::on_timer_due(time_point now) {
+    if (retry_at_ <= now) start_attempt();
+    if (attach_deadline_ <= now && wire_) {
+        wire_->drop(session_on_ ? close_code::attach_timeout : close_code::none);
+        const auto gone = std::move(wire_);
+        if (!dial_ && state_ == connection_state::connecting)
+            return finish(connection_state::closed, errc::connect_timeout, {});
+        link_lost(errc::connect_timeout, {}, {});
+    }
+    if (close_deadline_ <= now) return finish(connection_state::closed, errc::close_timeout, {});
+    if (link_ready_ && heartbeat_.deadline() <= now) beat(now);
+    if (session_ && session_->deadline() <= now) {
+        session_->on_time(now);
+        driver_.defer(*this);
+    }
+    rearm();
+}
+
+template <class P>
+void link<P>::beat(time_point now) {
+    const auto action = heartbeat_.poll(now);
+    if (action == heartbeat_action::send_ping) {
+        count(counter::pings_sent);
+        if (session_on_) session_->request_ping();
+        else wire_->ping();
+        driver_.defer(*this);
+    } else if (action == heartbeat_action::dead) {
+        count(counter::heartbeat_timeouts);
+        wire_->drop();
+        const auto gone = std::move(wire_);
+        link_lost(errc::heartbeat_timeout, {close_code::abnormal, {}, false}, {});
+    }
+}
+
+}  // namespace hawser::inline v0::detail

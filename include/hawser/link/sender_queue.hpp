@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The way for messages from any thread into a socket.
+#pragma once
+
+#include <hawser/core/message.hpp>
+#include <hawser/core/outcome.hpp>
+#include <hawser/core/ring.hpp>
+#include <hawser/driver/driver.hpp>
+#include <hawser/policy/overflow.hpp>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace hawser::inline v0::detail {
+
+/// A bounded queue with many producers and one consumer, the link. Producers wake it once per
+/// change from empty to not empty. Thread safety: all members at once.
+class sender_queue : public std::enable_shared_from_this<sender_queue> {
+public:
+    sender_queue(driver& d, const overflow_limits& limits, std::function<void()> wake)
+        : executor_(d.executor()), limits_(limits), wake_(std::move(wake)) {}
+
+    [[nodiscard]] std::error_code push(message body) {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return errc::closed;
+        const std::size_t cost = body.footprint();
+        if (!limits_.fits(bytes_, waiting_.size(), cost)) return errc::would_block;
+        (void)waiting_.push_back(std::move(body));
+        bytes_ += cost;
+        if (std::exchange(awake_, true)) return {};
+        // Under the lock: `close` cannot come in between, so the executor is still there.
+        asio::post(executor_, [self = shared_from_this()] { self->wake(); });
+        return {};
+    }
+    /// The link's side: the next message; nothing when empty, and then the next push wakes it.
+    [[nodiscard]] std::optional<message> pop() {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.empty()) {
+            awake_ = false;
+            return std::nullopt;
+        }
+        message body = waiting_.pop_front();
+        bytes_ -= body.footprint();
+        return body;
+    }
+    /// The link is gone; returns how many messages were never taken.
+    std::size_t close() noexcept {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        const std::size_t left = waiting_.size();
+        waiting_.clear();
+        return left;
+    }
+
+private:
+    void wake() {
+        {
+            const std::lock_guard lock(mutex_);
+            if (closed_) return;
+        }
+        // On the strand, like the closing of the queue: the link is alive here.
+        wake_();
+    }
+
+    driver::executor_type executor_;
+    overflow_limits limits_;
+    std::function<void()> wake_;
+    std::mutex mutex_;
+    ring<message> waiting_;
+    std::size_t bytes_ = 0;
+    bool awake_ = false;
+    bool closed_ = false;
+};
+
+}  // namespace hawser::inline v0::detail

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Options of a socket and of a listener: plain aggregates with documented defaults.
+#pragma once
+
+#include <hawser/core/message.hpp>
+#include <hawser/core/time.hpp>
+#include <hawser/policy/backoff.hpp>
+#include <hawser/policy/check.hpp>
+#include <hawser/policy/circuit_breaker.hpp>
+#include <hawser/policy/dedup_cache.hpp>
+#include <hawser/policy/heartbeat.hpp>
+#include <hawser/policy/overflow.hpp>
+#include <hawser/protocol/ws/http.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hawser::inline v0 {
+
+/// Whether hawser.v1 is spoken on a connection.
+enum class session_mode : std::uint8_t {
+    off,        ///< never: plain WebSocket
+    preferred,  ///< where the peer speaks it, else plain WebSocket
+    required,   ///< a peer that does not speak it is refused
+};
+
+/// When responsibility for a received message is taken, so that its sender may be told
+/// `acknowledged`.
+enum class acceptance_mode : std::uint8_t {
+    on_hand_off,   ///< when `on_message` returns, or when the next receive starts
+    on_processed,  ///< when the application calls `message::ack()`, in any order
+};
+
+/// What an exception out of `on_message` means.
+enum class handler_criticality : std::uint8_t {
+    critical,      ///< the socket enters `failed` with `errc::handler_failed`; the message is not accepted
+    non_critical,  ///< counted and logged; the message counts as handed over and the link goes on
+};
+
+/// All options of a socket. Fields are only ever added at the end of their group, so that
+/// designated initialisers keep compiling. Begin with one of the presets.
+struct options {
+    session_mode session = session_mode::off;
+    acceptance_mode acceptance = acceptance_mode::on_hand_off;
+
+    // Time limits. Each is 1 ms to 24 h.
+    milliseconds connect_timeout{20'000};      ///< TCP, upgrade and session together, per attempt
+    milliseconds handshake_timeout{10'000};    ///< accepting side: until the upgrade and the first session frame are here
+    milliseconds close_timeout{5'000};         ///< close handshake, after which the connection is dropped
+    milliseconds write_stall_timeout{30'000};  ///< the peer took nothing for so long: the connection is dropped
+    milliseconds message_timeout{60'000};      ///< from the first to the last fragment of a message
+
+    // The connection.
+    std::size_t max_message_size = 1024 * 1024;      ///< payload of a received message, bytes; 1 to 2 GiB
+    std::uint32_t max_fragments = 65'536;            ///< frames of one received message
+    std::uint32_t max_control_frames_per_second = 1'000;  ///< pings and pongs of the peer; more: 1008
+    std::size_t max_write_buffer = 256 * 1024;       ///< bytes handed to a connection and not yet to the system
+    ws::http_limits http;                            ///< limits of the upgrade's head
+    std::vector<std::string> subprotocols;           ///< offered (dialling) or supported (accepting), best first
+    std::vector<ws::header> headers;                 ///< added to the upgrade request
+    /// Plain mode: sent on each (re)connect before anything else, for instance subscriptions.
+    std::vector<message> on_connect;
+
+    // The outgoing queue.
+    overflow_limits queue;
+    std::size_t max_waiters = 1024;  ///< suspended `async_enqueue` and `async_send`, at most
+
+    // Receiving.
+    handler_criticality handler_errors = handler_criticality::critical;
+    std::size_t receive_buffer_bytes = 1024 * 1024;  ///< plain mode, no handler: then reading pauses
+
+    // The session, hawser.v1.
+    milliseconds session_ttl{120'000};                   ///< accepting side: how long a detached session waits
+    std::uint64_t receive_window_messages = 1024;        ///< credit granted to the peer
+    std::uint64_t receive_window_bytes = 4 * 1024 * 1024;  ///< credit granted to the peer, payload bytes
+    std::uint64_t send_window_messages = 4096;           ///< written and not acknowledged, at most
+    milliseconds ack_delay{200};                         ///< an acknowledgement waits at most so long
+    bool checksum = true;                                ///< offer a checksum over each session frame
+
+    // Policies.
+    backoff_options reconnect;
+    breaker_options breaker;
+    heartbeat_options heartbeat;
+    dedup_options dedup;
+
+    /// Any WebSocket peer: reconnect, breaker, heartbeat, resubscribe.
+    [[nodiscard]] static options plain() { return {}; }
+    /// A hawser.v1 peer: nothing accepted is lost without being reported.
+    [[nodiscard]] static options reliable() {
+        options o;
+        o.session = session_mode::required;
+        return o;
+    }
+
+    /// All problems, one sentence each, naming the option, its value and what is allowed.
+    [[nodiscard]] std::vector<std::string> problems() const {
+        std::vector<std::string> found;
+        check(found, "");
+        return found;
+    }
+    void check(std::vector<std::string>& found, std::string_view prefix) const {
+        check_times(found, prefix);
+        check_sizes(found, prefix);
+        reconnect.check(found, detail::option_name(prefix, "reconnect"));
+        breaker.check(found, detail::option_name(prefix, "breaker"));
+        heartbeat.check(found, detail::option_name(prefix, "heartbeat"));
+        dedup.check(found, detail::option_name(prefix, "dedup"));
+        queue.check(found, detail::option_name(prefix, "queue"));
+    }
+
+private:
+    void check_times(std::vector<std::string>& found, std::string_view prefix) const {
+        constexpr milliseconds least{1}, day = std::chrono::hours{24};
+        detail::check_range(found, prefix, "connect_timeout", connect_timeout, least, day);
+        detail::check_range(found, prefix, "handshake_timeout", handshake_timeout, least, day);
+        detail::check_range(found, prefix, "close_timeout", close_timeout, least, day);
+        detail::check_range(found, prefix, "write_stall_timeout", write_stall_timeout, least, day);
+        detail::check_range(found, prefix, "message_timeout", message_timeout, least, day);
+        detail::check_range(found, prefix, "session_ttl", session_ttl, least, day);
+        detail::check_range(found, prefix, "ack_delay", ack_delay, milliseconds{0}, milliseconds{10'000});
+    }
+    void check_sizes(std::vector<std::string>& found, std::string_view prefix) const {
+        constexpr std::size_t one = 1, gib = std::size_t{1} << 30;
+        detail::check_range(found, prefix, "max_message_size", max_message_size, one, 2 * gib);
+        detail::check_range<std::uint32_t>(found, prefix, "max_fragments", max_fragments, 1, 1U << 30);
+        detail::check_range<std::uint32_t>(found, prefix, "max_control_frames_per_second",
+                                           max_control_frames_per_second, 1, 1U << 30);
+        detail::check_range(found, prefix, "max_write_buffer", max_write_buffer, std::size_t{1024}, gib);
+        detail::check_range(found, prefix, "max_waiters", max_waiters, std::size_t{0}, gib);
+        detail::check_range(found, prefix, "receive_buffer_bytes", receive_buffer_bytes, one, gib);
+        detail::check_range<std::uint64_t>(found, prefix, "receive_window_messages", receive_window_messages, 1, 1U << 20);
+        detail::check_range<std::uint64_t>(found, prefix, "receive_window_bytes", receive_window_bytes, 1024, gib);
+        detail::check_range<std::uint64_t>(found, prefix, "send_window_messages", send_window_messages, 1, 1U << 20);
+    }
+};
+
+}  // namespace hawser::inline v0

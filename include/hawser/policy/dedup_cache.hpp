@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Which messages were here already: a bounded table of message ids.
+///
+/// | state of the id | event | effect |
+/// |---|---|---|
+/// | unknown | `insert` | `inserted`; if the table is full, the oldest id is forgotten first |
+/// | held | `insert`, `contains` | `duplicate`, true; its age stays what it was |
+/// | held for `dedup_ttl` | any | unknown again |
+/// | held | `erase` | unknown; its place is free once it would have been the oldest |
+///
+/// The hash only finds the place; equality is always that of the whole id. No operation pauses:
+/// each removes at most two expired ids, growing splits at most one segment of 384 slots, and
+/// ids that collide on purpose cost a logarithm (see `detail/id_index.hpp`). An empty cache
+/// has allocated nothing; an id costs about 40 bytes. Ids of a peer are its own choice, so a
+/// table that several peers share should have a seeded hash.
+///
+/// Sources: rule 21 of hawser.v1; S9 (a flood stays bounded).
+#pragma once
+
+#include <hawser/core/message_id.hpp>
+#include <hawser/core/time.hpp>
+#include <hawser/core/xxh3.hpp>
+#include <hawser/policy/check.hpp>
+#include <hawser/policy/detail/id_index.hpp>
+#include <hawser/policy/detail/id_ring.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace hawser::inline v0 {
+
+struct dedup_options {
+    std::size_t max_entries = 65'536;   ///< 1 to 2^30
+    milliseconds dedup_ttl{300'000};    ///< 1 ms to a year
+
+    void check(std::vector<std::string>& problems, std::string_view prefix) const {
+        detail::check_range(problems, prefix, "max_entries", max_entries, std::size_t{1}, std::size_t{1} << 30);
+        detail::check_range(problems, prefix, "dedup_ttl", dedup_ttl, milliseconds{1}, detail::longest_option);
+    }
+};
+
+enum class dedup_result : std::uint8_t { inserted, duplicate };
+
+template <class T>
+concept has_dedup_insert = requires(T& t, const message_id& id, time_point now) {
+    { t.insert(id, now) } -> std::same_as<dedup_result>;
+};
+template <class T>
+concept has_dedup_contains = requires(const T& t, const message_id& id, time_point now) {
+    { t.contains(id, now) } -> std::same_as<bool>;
+};
+template <class T>
+concept has_dedup_upkeep = requires(T& t, const T& c, const message_id& id, time_point now) {
+    { t.erase(id) } -> std::same_as<bool>;
+    { t.expire(now) } -> std::same_as<std::size_t>;
+    t.clear();
+    { c.size() } -> std::same_as<std::size_t>;
+    { c.memory_bytes() } -> std::same_as<std::size_t>;
+};
+/// Thread safety: none needed, each lives on one strand.
+template <class T>
+concept dedup_policy = std::constructible_from<T, const dedup_options&> && has_dedup_insert<T> && has_dedup_contains<T> && has_dedup_upkeep<T>;
+
+template <class T>
+concept message_id_hash = std::copyable<T> && requires(const T& hash, const message_id& id) {
+    { hash(id) } noexcept -> std::same_as<std::uint64_t>;
+};
+
+/// XXH3 over the 24 bytes of the id.
+struct xxh3_hash {
+    std::uint64_t seed = 0;
+    [[nodiscard]] std::uint64_t operator()(const message_id& id) const noexcept {
+        return xxh3_64({reinterpret_cast<const std::byte*>(&id), sizeof id}, seed);
+    }
+};
+
+/// Remembers nothing: every message is new. The null model; empty.
+struct no_dedup {
+    no_dedup() = default;
+    explicit no_dedup(const dedup_options&) noexcept {}
+    static dedup_result insert(const message_id&, time_point) noexcept { return dedup_result::inserted; }
+    [[nodiscard]] static bool contains(const message_id&, time_point) noexcept { return false; }
+    static bool erase(const message_id&) noexcept { return false; }
+    static std::size_t expire(time_point) noexcept { return 0; }
+    static void clear() noexcept {}
+    [[nodiscard]] static std::size_t size() noexcept { return 0; }
+    [[nodiscard]] static std::size_t memory_bytes() noexcept { return 0; }
+};
+
+/// Precondition: `options.check` found nothing. Thread safety: none.
+template <message_id_hash Hash = xxh3_hash>
+class xxhash_dedup_cache {
+public:
+    explicit xxhash_dedup_cache(const dedup_options& options = {}, Hash hash = {}) noexcept
+        : max_entries_(options.max_entries), ttl_(options.dedup_ttl), hash_(std::move(hash)) {}
+
+    /// Whether `id` is new; it is held from now on. O(1), amortised over growth.
+    /// May throw std::bad_alloc; `id` is unknown then.
+    dedup_result insert(const message_id& id, time_point now) {
+        // A ring is in order of age only if time never goes back.
+        last_now_ = std::max(last_now_, now);
+        remove_expired(2);
+        index_.tidy();
+        const std::uint64_t hash = hash_(id);
+        if (const auto ref = index_.find(hash, id, id_at())) {
+            if (ring_[*ref].expires > last_now_) return dedup_result::duplicate;
+            forget(hash, *ref);
+        }
+        while (ring_.size() >= max_entries_) {
+            if (ring_[ring_.front_ref()].expires > last_now_) ++evicted_;
+            pop_front();
+        }
+        const std::uint32_t ref = ring_.push_back({id, add_saturated(last_now_, ttl_)});
+        try {
+            index_.insert(hash, id, ref, id_at(), hash_);
+        } catch (...) {
+            ring_.pop_back();
+            throw;
+        }
+        ++size_;
+        return dedup_result::inserted;
+    }
+
+    [[nodiscard]] bool contains(const message_id& id, time_point now) const noexcept {
+        const auto ref = index_.find(hash_(id), id, id_at());
+        return ref && ring_[*ref].expires > now;
+    }
+
+    /// Forgets `id`; returns whether it was held.
+    bool erase(const message_id& id) noexcept {
+        const std::uint64_t hash = hash_(id);
+        const auto ref = index_.find(hash, id, id_at());
+        if (!ref) return false;
+        forget(hash, *ref);
+        remove_expired(2);
+        index_.tidy();
+        return true;
+    }
+
+    /// Frees the memory of at most 64 expired ids, for times without messages (a heartbeat, say);
+    /// returns how many: 64 = there may be more.
+    std::size_t expire(time_point now) noexcept {
+        last_now_ = std::max(last_now_, now);
+        const std::size_t removed = remove_expired(64);
+        for (int i = 0; i < 16; ++i) index_.tidy();
+        return removed;
+    }
+
+    /// Forgets all and frees the memory; O(n / 256).
+    void clear() noexcept {
+        index_.clear();
+        ring_.clear();
+        size_ = 0;
+    }
+
+    /// Ids held, expired ones that were not removed yet included.
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// Ids forgotten before their time because the table was full; each could be a duplicate missed.
+    [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
+    /// What is allocated.
+    [[nodiscard]] std::size_t memory_bytes() const noexcept { return ring_.memory_bytes() + index_.memory_bytes(); }
+
+private:
+    [[nodiscard]] auto id_at() const noexcept {
+        return [this](std::uint32_t ref) -> const message_id& { return ring_[ref].id; };
+    }
+    void forget(std::uint64_t hash, std::uint32_t ref) noexcept {
+        index_.erase(hash, ring_[ref].id, ref);
+        ring_[ref].expires = time_point::min();
+        --size_;
+    }
+    void pop_front() noexcept {
+        const id_entry& oldest = ring_[ring_.front_ref()];
+        if (oldest.expires != time_point::min()) forget(hash_(oldest.id), ring_.front_ref());
+        ring_.pop_front();
+    }
+    std::size_t remove_expired(std::size_t most) noexcept {
+        std::size_t removed = 0;
+        for (; removed < most && ring_.size() != 0 && ring_[ring_.front_ref()].expires <= last_now_; ++removed) pop_front();
+        return removed;
+    }
+
+    using id_entry = detail::id_entry;
+
+    std::size_t max_entries_;
+    duration ttl_;
+    time_point last_now_ = time_point::min();
+    std::size_t size_ = 0;
+    std::uint64_t evicted_ = 0;
+    detail::id_ring ring_;
+    detail::id_index index_;
+    [[no_unique_address]] Hash hash_;
+};
+
+static_assert(dedup_policy<no_dedup> && dedup_policy<xxhash_dedup_cache<>>);
+
+}  // namespace hawser::inline v0

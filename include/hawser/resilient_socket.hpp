@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The one type: a WebSocket that stays up, in the client role and in the server role.
+#pragma once
+
+#include <hawser/core/option_error.hpp>
+#include <hawser/core/url.hpp>
+#include <hawser/driver/asio_driver.hpp>
+#include <hawser/link/initiate.hpp>
+#include <hawser/sender.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace hawser::inline v0 {
+
+template <socket_policies P>
+class listener;
+
+/// A WebSocket connection that outlives its connections.
+///
+/// The dialling side (`connect`) reconnects; the accepting side (from `listener`) keeps its
+/// session for `session_ttl` and is attached to again when its peer resumes. With
+/// `options::reliable()` both speak hawser.v1: what was accepted for sending is handed to the
+/// other side once, in order, or the sender is told what became of it. With
+/// `options::plain()` it is a WebSocket that reconnects.
+///
+/// Thread safety: distinct objects may be used at once. One object belongs to the strand
+/// `get_executor()`: with one thread in `io_context::run` that is no concern; with several,
+/// use it from that strand. `handle()` gives a way to send from anywhere.
+///
+/// Lifetime: it may be destroyed at any moment, also inside its own callbacks. Afterwards no
+/// callback runs, and each pending operation completes once with
+/// `asio::error::operation_aborted`. It must not outlive its io_context.
+///
+/// Operations take any completion token, post their handler to its associated executor, use
+/// its allocator, and are cancelled through its cancellation slot; a cancelled operation
+/// completes promptly.
+template <socket_policies P = default_policies>
+class resilient_socket {
+    using link_type = detail::link<P>;
+
+public:
+    using executor_type = driver::executor_type;
+    using policies_type = P;
+
+    /// A socket of the dialling side. Throws `option_error` if an option is wrong.
+    explicit resilient_socket(asio::io_context& context, hawser::options settings = hawser::options::plain(),
+                              policy_objects<P> objects = {})
+        : resilient_socket(context, std::make_shared<const hawser::options>(std::move(settings)), std::move(objects)) {}
+    /// The same with options that several sockets share.
+    resilient_socket(asio::io_context& context, std::shared_ptr<const hawser::options> settings,
+                     policy_objects<P> objects = {}) {
+        if (auto problems = settings->problems(); !problems.empty()) throw option_error(std::move(problems));
+        link_ = std::make_shared<link_type>(use_driver(context), std::move(settings), std::move(objects));
+    }
+    resilient_socket(resilient_socket&&) noexcept = default;
+    resilient_socket& operator=(resilient_socket&& other) noexcept {
+        resilient_socket moved(std::move(other));
+        std::swap(link_, moved.link_);
+        return *this;
+    }
+    ~resilient_socket() {
+        if (!link_) return;
+        link_->orphaned = true;
+        driver& d = link_->runtime();
+        if (!d.alive()) return;
+        if (d.executor().running_in_this_thread()) orphan(std::move(link_));
+        else asio::dispatch(d.executor(), [l = std::move(link_)]() mutable { orphan(std::move(l)); });
+    }
+
+    // ---- connecting ------------------------------------------------------------------------
+
+    /// Starts connecting to `where` (`ws://host:port/path?query`) and keeps connected from now
+    /// on. Once per socket. Throws std::system_error: `invalid_argument` with a sentence about
+    /// what is wrong with the URL, `already_connecting`.
+    void connect(std::string_view where) {
+        std::string why;
+        const std::error_code ec = try_connect(where, why);
+        if (ec) throw std::system_error(ec, why);
+    }
+    /// The same without throwing; `why` gets the sentence.
+    [[nodiscard]] std::error_code try_connect(std::string_view where, std::string& why) {
+        url parsed;
+        if (auto ec = parse_url(where, parsed, &why)) return ec;
+        if (parsed.secure()) {
+            why = "the scheme wss needs TLS, which this version does not have";
+            return errc::invalid_argument;
+        }
+        if (std::exchange(connecting_, true)) {
+            why = "connect was called before";
+            return errc::already_connecting;
+        }
+        detail::on_strand(link_, [parsed](link_type& l) {
+            if (l.state() == connection_state::idle) l.connect(parsed);
+        });
+        return {};
+    }
+    /// Starts connecting and completes when the socket is open for the first time.
+    /// Signature: `void(std::error_code)`. Errors: the reason for `failed`, `closed`.
+    template <class Token>
+    auto async_connect(std::string_view where, Token&& token) {
+        connect(where);
+        return async_wait_open(std::forward<Token>(token));
+    }
+    /// Completes when messages can flow; at once if they can.
+    /// Signature: `void(std::error_code)`. Errors as `async_connect`, `too_many_waiters`.
+    template <class Token>
+    auto async_wait_open(Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<link_type> l) {
+                detail::begin_operation<detail::plain_completion>(
+                    l, std::move(handler),
+                    [](link_type& target, std::uint64_t serial, auto done) { target.async_open(serial, std::move(done)); });
+            },
+            token, link_);
+    }
+
+    /// Closes in order: what was accepted leaves first and is waited for, then the close
+    /// handshake; at the latest after `close_timeout` it is over. Ends a session for good.
+    /// Completes when the socket is `closed` or `failed`. Signature: `void(std::error_code)`,
+    /// without an error; what became of messages is told by their outcomes.
+    template <class Token>
+    auto async_close(close_code code, std::string reason, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<link_type> l, close_code c, std::string r) {
+                detail::begin_operation<detail::plain_completion>(
+                    l, std::move(handler), [c, r = std::move(r)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.close(c, std::move(r), serial, std::move(done));
+                    });
+            },
+            token, link_, code, std::move(reason));
+    }
+    template <class Token>
+    auto async_close(Token&& token) {
+        return async_close(close_code::normal, std::string(), std::forward<Token>(token));
+    }
+    /// Starts the same and waits for nothing.
+    void close(close_code code = close_code::normal, std::string reason = {}) {
+        detail::on_strand(link_, [code, reason = std::move(reason)](link_type& l) mutable {
+            l.close(code, std::move(reason), 0, {});
+        });
+    }
+
+    // ---- sending ---------------------------------------------------------------------------
+
+    /// Sends and completes with what became of the message. Signature:
+    /// `void(std::error_code, outcome)`; no error means `acknowledged` or `duplicate`, in plain
+    /// mode `written`. Waits for room as the overflow policy says. `key` is an idempotency key
+    /// of the application for the receiving application, at most 255 bytes.
+    /// Errors: `outcome_unknown`, `rejected`, `message_too_big`, `queue_full`,
+    /// `too_many_waiters`, `closed`. Cancelling: `cancelled` and the message was never
+    /// written, or `detached` and it stays in flight.
+    template <class Token>
+    auto async_send(message body, Token&& token) {
+        return async_send(std::move(body), std::string(), std::forward<Token>(token));
+    }
+    template <class Token>
+    auto async_send(message body, std::string key, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code, outcome)>(
+            [](auto handler, std::shared_ptr<link_type> l, message m, std::string k) {
+                detail::begin_operation<detail::send_completion>(
+                    l, std::move(handler),
+                    [m = std::move(m), k = std::move(k)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.send(serial, std::move(m), std::move(k), std::move(done));
+                    });
+            },
+            token, link_, std::move(body), std::move(key));
+    }
+    /// Completes when the message is accepted for sending, and durable where the store is.
+    /// Signature: `void(std::error_code, ticket)`. Errors and cancelling as `async_send`.
+    template <class Token>
+    auto async_enqueue(message body, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code, ticket)>(
+            [](auto handler, std::shared_ptr<link_type> l, message m) {
+                detail::begin_operation<detail::enqueue_completion>(
+                    l, std::move(handler), [m = std::move(m)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.enqueue(serial, std::move(m), {}, std::move(done));
+                    });
+            },
+            token, link_, std::move(body));
+    }
+    /// Sends without waiting. Errors: `would_block` (over the high watermark), `queue_full`,
+    /// `closed`. In plain mode with an open connection nothing is allocated for the view.
+    send_result try_send(message body, std::string_view key = {}) { return link_->try_send(std::move(body), key); }
+    send_result try_send(const message_view& body) { return link_->try_send(body.bytes, body.kind); }
+    send_result try_send(std::string_view text) { return link_->try_send(as_bytes(text), message_kind::text); }
+    /// Session only: sends at most once, without number, store or acknowledgement, and only if
+    /// it can leave now. Errors: `not_connected`, `would_block`, `session_unsupported`,
+    /// `message_too_big`.
+    [[nodiscard]] std::error_code try_send_volatile(const message& body) { return link_->try_send_datagram(body); }
+
+    /// Completes with the outcome of a message sent before. Signature as `async_send`; errors
+    /// also `unknown_ticket` (not issued here, or too old: the last 1,024 failures are kept).
+    template <class Token>
+    auto async_outcome(ticket t, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code, outcome)>(
+            [](auto handler, std::shared_ptr<link_type> l, ticket which) {
+                detail::begin_operation<detail::send_completion>(
+                    l, std::move(handler), [which](link_type& target, std::uint64_t serial, auto done) {
+                        target.await_outcome(serial, which, std::move(done));
+                    });
+            },
+            token, link_, t);
+    }
+    /// Withdraws a message that was never written; false if it was, or is not known.
+    bool cancel(ticket t) { return link_->cancel_message(t); }
+
+    // ---- receiving -------------------------------------------------------------------------
+
+    /// Called for each message, in order; the view is valid during the call. Returning normally
+    /// takes responsibility (`acceptance_mode::on_hand_off`). Replaces an earlier function;
+    /// empty: messages wait for `async_receive`.
+    void on_message(std::function<void(const message_view&)> f) {
+        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_message(std::move(f)); });
+    }
+    /// `on_message` is not called until `resume_receiving`. Meanwhile messages wait, bounded: in
+    /// plain mode reading stops at `receive_buffer_bytes`, in a session the peer runs out of credit.
+    void pause_receiving() { link_->hold(true); }
+    void resume_receiving() { link_->hold(false); }
+    /// Receives one message; one such operation at a time. Starting the next receive takes
+    /// responsibility for the previous message, as does `message::ack()`.
+    /// Signature: `void(std::error_code, message)`. Errors: `operation_in_progress`, `closed`
+    /// or the reason of the end once everything received was taken.
+    template <class Token>
+    auto async_receive(Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code, message)>(
+            [](auto handler, std::shared_ptr<link_type> l) {
+                detail::begin_operation<detail::receive_completion>(
+                    l, std::move(handler),
+                    [](link_type& target, std::uint64_t serial, auto done) { target.receive(serial, std::move(done)); });
+            },
+            token, link_);
+    }
+    /// A message that has already arrived, if any.
+    [[nodiscard]] std::optional<message> try_receive() { return link_->try_receive(); }
+    /// `acceptance_mode::on_processed`: the application has finished with this message.
+    void ack(const message_view& m) { link_->acknowledge(m.epoch_serial, m.seq, m.id); }
+
+    // ---- observing -------------------------------------------------------------------------
+
+    /// Called at each change of state.
+    void on_state(std::function<void(const state_change&)> f) {
+        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_state(std::move(f)); });
+    }
+    /// Called once for each message sent, with what became of it.
+    void on_outcome(std::function<void(ticket, outcome)> f) {
+        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_outcome(std::move(f)); });
+    }
+    [[nodiscard]] connection_state state() const noexcept { return link_->state(); }
+    /// Whether hawser.v1 is spoken with the present (or last) connection.
+    [[nodiscard]] bool in_session() const noexcept { return link_->in_session(); }
+    /// Bytes that wait in the queue, bookkeeping included.
+    [[nodiscard]] std::size_t queued_bytes() const noexcept { return link_->queued_bytes(); }
+    /// Messages in the queue or written and not acknowledged.
+    [[nodiscard]] std::size_t unacknowledged() const noexcept { return link_->queued_messages() + link_->in_flight(); }
+    /// Address of the peer, without port; empty without a connection.
+    [[nodiscard]] std::string remote_address() const { return link_->remote_address(); }
+    /// The principal that the listener's `authorize` returned.
+    [[nodiscard]] const std::string& principal() const noexcept { return link_->principal; }
+    /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`.
+    [[nodiscard]] const typename P::breaker& breaker() const noexcept { return link_->breaker(); }
+    [[nodiscard]] const hawser::options& options() const noexcept { return link_->settings(); }
+    [[nodiscard]] executor_type get_executor() const noexcept { return link_->runtime().executor(); }
+
+    /// A handle to send from any thread.
+    [[nodiscard]] sender handle() { return sender(link_->senders()); }
+
+private:
+    friend class listener<P>;
+    explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)), connecting_(true) {}
+    static void orphan(std::shared_ptr<link_type> l) {
+        link_type& target = *l;
+        if (!target.runtime().alive()) return;
+        const driver::turn t(target.runtime());
+        target.orphan(std::move(l));
+    }
+
+    std::shared_ptr<link_type> link_;
+    bool connecting_ = false;
+};
+
+}  // namespace hawser::inline v0

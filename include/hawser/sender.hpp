@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Sending from any thread.
+#pragma once
+
+#include <hawser/link/sender_queue.hpp>
+
+namespace hawser::inline v0 {
+
+/// A copyable way to send into one socket, from `resilient_socket::handle()`. It may outlive
+/// the socket and the io_context. Thread safety: all members at once.
+class sender {
+public:
+    sender() = default;
+    explicit sender(std::shared_ptr<detail::sender_queue> queue) noexcept : queue_(std::move(queue)) {}
+
+    /// Hands a message over; the socket takes it in order of arrival and sends it like
+    /// `try_send` would, waiting for room where it must.
+    /// Errors: `would_block` when the hand-over queue is full (limits as `options::queue`),
+    /// `closed` when the socket has ended. The message was not taken then.
+    [[nodiscard]] std::error_code send(message body) const {
+        return queue_ ? queue_->push(std::move(body)) : make_error_code(errc::closed);
+    }
+    [[nodiscard]] explicit operator bool() const noexcept { return queue_ != nullptr; }
+
+private:
+    std::shared_ptr<detail::sender_queue> queue_;
+};
+
+}  // namespace hawser::inline v0

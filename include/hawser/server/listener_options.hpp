@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Options of a listener.
+#pragma once
+
+#include <hawser/options.hpp>
+#include <hawser/protocol/ws/upgrade_request.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace hawser::inline v0 {
+
+/// The answer to an upgrade request.
+struct authorization {
+    unsigned status = 101;  ///< 101: welcome; otherwise the HTTP status of the refusal, 300 to 599
+    std::string text{};     ///< body of a refusal
+    std::string principal{};  ///< who it is; a session can only be resumed by the same principal
+};
+
+struct listener_options {
+    hawser::options socket = hawser::options::plain();  ///< of each accepted socket
+    std::size_t max_connections = 100'000;   ///< open at once; beyond it 503 with Retry-After
+    std::size_t max_sessions = 200'000;      ///< alive, detached and ended ones that still answer
+    std::size_t max_unclaimed = 1'024;       ///< accepted and not taken by `async_accept`; beyond it 503
+    std::size_t max_resume_failures = 20;    ///< wrong tokens per address and minute; then all are refused alike
+    seconds retry_after{5};                  ///< told with 503
+    /// Asked for each upgrade before anything else is looked at; empty: everybody may come in.
+    /// Called on the strand; must not block. An exception refuses with 500.
+    std::function<authorization(const ws::upgrade_request&)> authorize{};
+
+    [[nodiscard]] std::vector<std::string> problems() const {
+        std::vector<std::string> found;
+        socket.check(found, "socket");
+        constexpr std::size_t one = 1, most = std::size_t{1} << 30;
+        detail::check_range(found, "", "max_connections", max_connections, one, most);
+        detail::check_range(found, "", "max_sessions", max_sessions, one, most);
+        detail::check_range(found, "", "max_unclaimed", max_unclaimed, one, most);
+        detail::check_range(found, "", "max_resume_failures", max_resume_failures, one, most);
+        return found;
+    }
+};
+
+}  // namespace hawser::inline v0

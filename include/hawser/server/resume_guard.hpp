@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Limits how often an address may present a wrong resume token.
+#pragma once
+
+#include <hawser/core/time.hpp>
+
+#include <map>
+#include <string>
+#include <utility>
+
+namespace hawser::inline v0::detail {
+
+/// Counts failures per address in fixed windows of a minute. Bounded: beyond `max_addresses`
+/// the table is emptied, which forgives everybody once. Thread safety: none.
+class resume_guard {
+public:
+    explicit resume_guard(std::size_t max_failures) noexcept : max_failures_(max_failures) {}
+
+    [[nodiscard]] bool blocked(const std::string& address, time_point now) {
+        const auto it = failures_.find(address);
+        if (it == failures_.end()) return false;
+        if (now - it->second.since >= window) {
+            failures_.erase(it);
+            return false;
+        }
+        return it->second.count >= max_failures_;
+    }
+    void failed(const std::string& address, time_point now) {
+        if (failures_.size() >= max_addresses && !failures_.contains(address)) failures_.clear();
+        auto& f = failures_[address];
+        if (f.count == 0 || now - f.since >= window) f = {now, 0};
+        ++f.count;
+    }
+
+private:
+    static constexpr auto window = seconds{60};
+    static constexpr std::size_t max_addresses = 4096;
+    struct entry {
+        time_point since{};
+        std::size_t count = 0;
+    };
+    std::size_t max_failures_;
+    std::map<std::string, entry> failures_;
+};
+
+}  // namespace hawser::inline v0::detail

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The default store: the session's own memory, nothing beyond it.
+#pragma once
+
+#include <hawser/store/store.hpp>
+
+namespace hawser::inline v0 {
+
+/// Keeps nothing: what a socket knows lives as long as the socket. Each operation completes
+/// at the end of the present turn.
+class memory_store {
+public:
+    static constexpr bool durable = false;
+    static constexpr bool keeps_records = false;
+
+    [[nodiscard]] std::unique_ptr<opened_store> open(driver& d, store_client& client) {
+        return std::make_unique<opened>(d, client);
+    }
+
+private:
+    class opened final : public opened_store, deferred_task {
+    public:
+        opened(driver& d, store_client& client) noexcept : driver_(d), client_(client) {}
+        void load() override {
+            loading_ = true;
+            driver_.defer(*this);
+        }
+        void commit(std::vector<session::record>) override { driver_.defer(*this); }
+
+    private:
+        void run() override {
+            if (std::exchange(loading_, false)) client_.on_loaded({}, {});
+            else client_.on_committed({});
+        }
+        driver& driver_;
+        store_client& client_;
+        bool loading_ = false;
+    };
+};
+
+static_assert(message_store<memory_store>);
+
+}  // namespace hawser::inline v0
