@@ -4,55 +4,77 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include "../support/arguments.hpp"
 
 #include <cstdio>
-#include <list>
+#include <memory>
+#include <set>
 
 namespace {
 
-using socket_list = std::list<hawser::resilient_socket<>>;
+using socket = hawser::resilient_socket<>;
+using socket_set = std::set<std::shared_ptr<socket>>;
+
+bool is_over(hawser::connection_state s) {
+    return s == hawser::connection_state::closed || s == hawser::connection_state::failed;
+}
+
+// In a session each echo is accounted for; one that its peer will not get is not passed over.
+void report_losses(socket& s) {
+    s.on_outcome([](hawser::ticket, hawser::outcome o) {
+        if (hawser::error_of(o)) std::fprintf(stderr, "echo_server: an echo was not delivered: %s\n", to_string(o));
+    });
+}
 
 // One coroutine per socket: receive, then drain what has already arrived.
-asio::awaitable<void> echo(hawser::resilient_socket<> socket) {
-    try {
-        for (;;) {
-            hawser::message m = co_await socket.async_receive(asio::use_awaitable);
-            do {
-                if (!socket.try_send(m)) (void)co_await socket.async_enqueue(std::move(m), asio::use_awaitable);
-                auto next = socket.try_receive();
-                m = next ? std::move(*next) : hawser::message();
-            } while (m);
+asio::awaitable<void> echo(socket s) {
+    report_losses(s);
+    std::error_code ec;
+    auto token = asio::redirect_error(asio::use_awaitable, ec);
+    while (!ec) {
+        hawser::message m = co_await s.async_receive(token);
+        while (m && !ec) {
+            if (!s.try_send(m)) co_await s.async_enqueue(std::move(m), token);  // waits for room
+            auto next = s.try_receive();
+            m = next ? std::move(*next) : hawser::message();
         }
-    } catch (const std::system_error&) {
-        // The socket has ended; its destructor cleans up.
     }
+    if (!is_over(s.state())) co_await s.async_close(hawser::close_code::internal_error, ec.message(), token);
 }
 
 // The same with a callback: the view is sent from where it lies. A peer that sends and does
 // not read is not listened to until there is room again.
-void echo(socket_list& sockets, hawser::resilient_socket<> accepted) {
-    const auto self = sockets.insert(sockets.end(), std::move(accepted));
-    self->on_message([self](const hawser::message_view& m) {
-        if (self->try_send(m)) return;
-        self->pause_receiving();
-        self->async_enqueue(hawser::message::copy(m.bytes, m.kind), [self](std::error_code ec, hawser::ticket) {
-            if (!ec) self->resume_receiving();
+void echo(socket_set& sockets, socket accepted) {
+    const auto s = *sockets.insert(std::make_shared<socket>(std::move(accepted))).first;
+    report_losses(*s);
+    s->on_message([&here = *s, weak = std::weak_ptr(s)](const hawser::message_view& m) {
+        if (here.try_send(m)) return;
+        here.pause_receiving();
+        here.async_enqueue(hawser::message::copy(m.bytes, m.kind), [weak](std::error_code ec, hawser::ticket) {
+            const auto alive = weak.lock();
+            if (!alive) return;
+            if (ec) alive->close(hawser::close_code::internal_error, ec.message());
+            else alive->resume_receiving();
         });
     });
-    self->on_state([self, &sockets](const hawser::state_change& s) {
-        if (s.to == hawser::connection_state::closed || s.to == hawser::connection_state::failed) sockets.erase(self);
+    const auto forget = [&sockets, weak = std::weak_ptr(s)] { sockets.erase(weak.lock()); };
+    s->on_state([forget](const hawser::state_change& change) {
+        if (is_over(change.to)) forget();
     });
+    if (is_over(s->state())) forget();
 }
 
-asio::awaitable<void> serve(hawser::listener<>& listener, bool coroutine, socket_list& sockets) {
+asio::awaitable<void> serve(hawser::listener<>& listener, bool coroutine, socket_set& sockets) {
+    std::error_code ec;
     for (;;) {
-        auto socket = co_await listener.async_accept(asio::use_awaitable);
-        if (coroutine) asio::co_spawn(listener.get_executor(), echo(std::move(socket)), asio::detached);
-        else echo(sockets, std::move(socket));
+        socket s = co_await listener.async_accept(asio::redirect_error(asio::use_awaitable, ec));
+        if (ec) co_return;  // the listener was closed
+        if (coroutine) asio::co_spawn(listener.get_executor(), echo(std::move(s)), asio::detached);
+        else echo(sockets, std::move(s));
     }
 }
 
@@ -60,18 +82,18 @@ asio::awaitable<void> serve(hawser::listener<>& listener, bool coroutine, socket
 
 int main(int argc, char** argv) try {
     examples::arguments args(argc, argv, "echo_server --port P [--address A] [--api coroutine|on_message]");
-    const auto port = args.number("--port", 9001, 0, 65535);
+    const auto port = static_cast<std::uint16_t>(args.number("--port", 9001, 0, 65535));
     const auto address = args.text("--address", "127.0.0.1");
     const auto api = args.choice("--api", "on_message", {"coroutine", "on_message"});
     args.finish();
 
     asio::io_context context(1);
     auto settings = hawser::options::plain();
-    settings.session = hawser::session_mode::preferred;
+    settings.session = hawser::session_mode::preferred;  // hawser.v1 where the peer offers it
     settings.max_message_size = 64 * 1024 * 1024;
-    hawser::listener<> listener(context, {.address = address, .port = static_cast<std::uint16_t>(port)}, settings);
+    hawser::listener<> listener(context, {.address = address, .port = port}, settings);
 
-    socket_list sockets;
+    socket_set sockets;
     asio::co_spawn(listener.get_executor(), serve(listener, api == "coroutine", sockets), asio::detached);
 
     asio::signal_set signals(context, SIGTERM, SIGINT);

@@ -8,33 +8,35 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace examples {
 
 class arguments {
 public:
-    arguments(int argc, char** argv, std::string usage, std::initializer_list<std::string_view> flags = {})
+    /// `flags` are the options without a value; `repeated` may be given more than once.
+    arguments(int argc, char** argv, std::string usage, std::initializer_list<std::string_view> flags = {},
+              std::initializer_list<std::string_view> repeated = {})
         : usage_(std::move(usage)) {
         for (int i = 1; i < argc; ++i) {
             const std::string name = argv[i];
-            bool is_flag = false;
-            for (const auto f : flags) is_flag = is_flag || f == name;
             if (!name.starts_with("--")) fail("'" + name + "' is not an option");
-            if (given_.contains(name)) fail(name + " is given twice");
-            if (is_flag) given_[name] = "";
-            else if (i + 1 < argc) given_[name] = argv[++i];
+            if (given_.contains(name) && !is_in(repeated, name)) fail(name + " is given twice");
+            if (is_in(flags, name)) given_[name] = {};
+            else if (i + 1 < argc) given_[name].emplace_back(argv[++i]);
             else fail(name + " needs a value");
         }
     }
 
     [[nodiscard]] bool flag(const std::string& name) { return given_.erase(name) != 0; }
+    [[nodiscard]] std::vector<std::string> texts(const std::string& name) {
+        const auto found = given_.extract(name);
+        return found ? found.mapped() : std::vector<std::string>();
+    }
     [[nodiscard]] std::string text(const std::string& name, std::string fallback) {
-        const auto it = given_.find(name);
-        if (it == given_.end()) return fallback;
-        std::string value = it->second;
-        given_.erase(it);
-        return value;
+        const auto values = texts(name);
+        return values.empty() ? std::move(fallback) : values.front();
     }
     [[nodiscard]] std::string required(const std::string& name) {
         if (!given_.contains(name)) fail(name + " is required");
@@ -51,11 +53,9 @@ public:
     }
     [[nodiscard]] std::string choice(const std::string& name, std::string fallback, std::initializer_list<std::string_view> allowed) {
         std::string value = text(name, std::move(fallback));
+        if (is_in(allowed, value)) return value;
         std::string list;
-        for (const auto a : allowed) {
-            if (a == value) return value;
-            list += (list.empty() ? "" : ", ") + std::string(a);
-        }
+        for (const auto a : allowed) list += (list.empty() ? "" : ", ") + std::string(a);
         fail(name + " is '" + value + "', but must be one of " + list);
     }
     // Call last: what nobody asked for is a mistake.
@@ -64,10 +64,15 @@ public:
     }
 
 private:
+    static bool is_in(std::initializer_list<std::string_view> list, std::string_view name) {
+        for (const auto one : list)
+            if (one == name) return true;
+        return false;
+    }
     [[noreturn]] void fail(const std::string& what) const { throw std::invalid_argument(what + "\nusage: " + usage_); }
 
     std::string usage_;
-    std::map<std::string, std::string> given_;
+    std::map<std::string, std::vector<std::string>> given_;
 };
 
 }  // namespace examples

@@ -258,6 +258,8 @@ public:
     [[nodiscard]] std::size_t unacknowledged() const noexcept { return link_->queued_messages() + link_->in_flight(); }
     /// Address of the peer, without port; empty without a connection.
     [[nodiscard]] std::string remote_address() const { return link_->remote_address(); }
+    /// The subprotocol of the present connection; empty without a connection, or where none was chosen.
+    [[nodiscard]] std::string subprotocol() const { return link_->subprotocol(); }
     /// The principal that the listener's `authorize` returned.
     [[nodiscard]] const std::string& principal() const noexcept { return link_->principal; }
     /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`.

@@ -240,7 +240,10 @@ public:
     using key_type = driver_service;
     static inline asio::execution_context::id id;
 
-    explicit driver_service(asio::execution_context& context) : service(context) {}
+    // Services are destroyed in the reverse order of their making, so the strands' comes first.
+    explicit driver_service(asio::execution_context& context) : service(context) {
+        (void)asio::make_strand(static_cast<asio::io_context&>(context).get_executor());
+    }
     void shutdown() override {
         if (driver_) driver_->shut_down();
     }

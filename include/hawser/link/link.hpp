@@ -31,6 +31,8 @@ public:
     virtual void on_link_detached(void* link) = 0;
     /// The link is over; it is not to be used by the host any more.
     virtual void on_link_ended(void* link, std::optional<std::uint64_t> accepted) = 0;
+    /// The link is destroyed without having ended, with its io_context.
+    virtual void on_link_gone(void* link) noexcept = 0;
 
 protected:
     ~link_host() = default;
@@ -129,6 +131,7 @@ public:
     [[nodiscard]] connection_state state() const noexcept { return state_; }
     [[nodiscard]] bool in_session() const noexcept { return session_on_; }
     [[nodiscard]] std::string remote_address() const { return wire_ ? wire_->remote_address() : std::string(); }
+    [[nodiscard]] std::string subprotocol() const { return wire_ ? wire_->subprotocol() : std::string(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return session_ ? session_->out().queued_bytes() : 0; }
     [[nodiscard]] std::size_t queued_messages() const noexcept { return session_ ? session_->out().queued() : 0; }
     [[nodiscard]] std::size_t in_flight() const noexcept { return session_ ? session_->out().in_flight() : 0; }

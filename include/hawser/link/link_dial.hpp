@@ -17,6 +17,7 @@ link<P>::link(driver& d, std::shared_ptr<const options> o, policy_objects<P> obj
 
 template <class P>
 link<P>::~link() {
+    if (host_) host_->on_link_gone(this);
     driver_.delist(*this);
     if (senders_) (void)senders_->close();
 }
@@ -278,7 +279,9 @@ bool link<P>::cancel_one(ring<waiting>& list, std::uint64_t serial) {
 template <class P>
 void link<P>::set_state(connection_state to, state_change details) {
     const bool final = to == connection_state::closed || to == connection_state::failed;
-    if (state_ == to || (state_ == connection_state::closing && !final)) return;
+    // Waiting for another reason, such as an open breaker, is told as well.
+    const bool repeated = state_ == to && to != connection_state::waiting;
+    if (repeated || (state_ == connection_state::closing && !final)) return;
     details.from = std::exchange(state_, to);
     details.to = to;
     if (objects_.logger.enabled(log_level::info)) {
@@ -327,7 +330,6 @@ void link<P>::orphan(std::shared_ptr<link> self) {
 template <class P>
 void link<P>::abandon() noexcept {
     orphaned = true;
-    host_ = nullptr;
     timer_.cancel();
     withdraw();
     if (senders_) (void)senders_->close();

@@ -265,10 +265,7 @@ private:
     }
     void on_link_ended(void* who, std::optional<std::uint64_t> accepted) override {
         auto* l = static_cast<link<P>*>(who);
-        (l->host_prev ? l->host_prev->host_next : links_) = l->host_next;
-        if (l->host_next) l->host_next->host_prev = l->host_prev;
-        l->host_next = l->host_prev = nullptr;
-        --link_count_;
+        on_link_gone(who);
         if (auto* record = std::exchange(l->record, nullptr)) {
             if (unconfirmed_.contains(l)) table_.remove(*record);
             else table_.bury(*record, accepted, add_saturated(driver_.now(), socket_options_->session_ttl));
@@ -279,6 +276,14 @@ private:
             unconfirmed_.erase(it);
         }
         driver_.defer(*this);
+    }
+
+    void on_link_gone(void* who) noexcept override {
+        auto* l = static_cast<link<P>*>(who);
+        (l->host_prev ? l->host_prev->host_next : links_) = l->host_next;
+        if (l->host_next) l->host_next->host_prev = l->host_prev;
+        l->host_next = l->host_prev = nullptr;
+        --link_count_;
     }
 
     void offer(link_ptr l) {

@@ -26,16 +26,24 @@ private:
             loading_ = true;
             driver_.defer(*this);
         }
-        void commit(std::vector<session::record>) override { driver_.defer(*this); }
+        void commit(std::vector<session::record>) override {
+            committing_ = true;
+            driver_.defer(*this);
+        }
 
     private:
         void run() override {
-            if (std::exchange(loading_, false)) client_.on_loaded({}, {});
-            else client_.on_committed({});
+            // One at a time, as the client may destroy this store.
+            if (std::exchange(loading_, false)) {
+                if (committing_) driver_.defer(*this);
+                return client_.on_loaded({}, {});
+            }
+            if (std::exchange(committing_, false)) client_.on_committed({});
         }
         driver& driver_;
         store_client& client_;
         bool loading_ = false;
+        bool committing_ = false;
     };
 };
 

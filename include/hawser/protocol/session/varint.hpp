@@ -6,8 +6,10 @@
 
 #include <hawser/core/bytes.hpp>
 
-#include <cstdint>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace hawser::inline v0 {
 namespace session {

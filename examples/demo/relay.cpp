@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "relay.hpp"
+
+#include <asio/buffer.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+
+#include <algorithm>
+
+namespace demo {
+
+using asio::redirect_error;
+using asio::use_awaitable;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t everything = SIZE_MAX;
+// An aim that finds no target for so long is given up, and the link is cut as it is.
+constexpr auto patience = 500ms;
+constexpr std::size_t read_size = 64 * 1024;
+
+}  // namespace
+
+relay::relay(tcp::socket client, planner& plans, board& b)
+    : plans_(plans), board_(b), client_(std::move(client)), server_(client_.get_executor()),
+      timer_(client_.get_executor()), stall_(client_.get_executor()), plan_(plans.for_handshake()) {
+    lanes_[0].from = lanes_[1].to = &client_;
+    lanes_[0].to = lanes_[1].from = &server_;
+}
+
+void relay::start(tcp::endpoint server) {
+    asio::co_spawn(
+        client_.get_executor(), [self = shared_from_this(), server] { return self->run(server); }, asio::detached);
+}
+
+asio::awaitable<void> relay::run(tcp::endpoint server) {
+    if (plan_.point == handshake_point::accepted) {
+        cut();
+        co_return;
+    }
+    std::error_code ec;
+    co_await server_.async_connect(server, redirect_error(use_awaitable, ec));
+    if (mode_ != mode::relaying) co_return;
+    if (ec) {
+        ++board_.refused;
+        reset();
+        co_return;
+    }
+    connected_ = true;
+    client_.set_option(tcp::no_delay(true), ec);
+    server_.set_option(tcp::no_delay(true), ec);
+    for (const int index : {0, 1})
+        asio::co_spawn(
+            client_.get_executor(), [self = shared_from_this(), index] { return self->pump(index); }, asio::detached);
+}
+
+asio::awaitable<void> relay::pump(int index) {
+    lane& l = lanes_[static_cast<std::size_t>(index)];
+    std::vector<std::byte> buffer(read_size);
+    for (;;) {
+        std::error_code ec;
+        const std::size_t n = co_await l.from->async_read_some(asio::buffer(buffer), redirect_error(use_awaitable, ec));
+        while (mode_ == mode::stalled) {
+            std::error_code ignored;
+            co_await stall_.async_wait(redirect_error(use_awaitable, ignored));
+        }
+        if (mode_ == mode::ended) co_return;
+        if (ec) {
+            end_of_input(l, ec);
+            co_return;
+        }
+        if (mode_ == mode::cut || l.silent) continue;
+        l.in.insert(l.in.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(n));
+        const bool go_on = co_await pass(index);
+        if (!go_on && mode_ == mode::ended) co_return;
+    }
+}
+
+// Relays what was read, up to the point where the plan cuts; false: it did, or a write failed.
+asio::awaitable<bool> relay::pass(int index) {
+    lane& l = lanes_[static_cast<std::size_t>(index)];
+    std::size_t at = 0;
+    for (;;) {
+        const piece p = l.view.next(std::span(l.in).subspan(at));
+        if (p.what == piece::kind::need_more) break;
+        const std::size_t share = std::min(allowed(index, p), p.size);
+        const auto begin = l.in.begin() + static_cast<std::ptrdiff_t>(at);
+        l.out.insert(l.out.end(), begin, begin + static_cast<std::ptrdiff_t>(share));
+        const bool cut_here = share < p.size;
+        passed(index, p, share);
+        at += p.size;
+        const bool cut_behind = armed_ && plan_.at == plan::aim::quiet && quiet();
+        if (!cut_here && !cut_behind) continue;
+        if (!co_await flush(l)) co_return false;
+        if (mode_ == mode::relaying && !l.silent) cut();
+        co_return false;
+    }
+    l.in.erase(l.in.begin(), l.in.begin() + static_cast<std::ptrdiff_t>(at));
+    co_return co_await flush(l);
+}
+
+asio::awaitable<bool> relay::flush(lane& l) {
+    if (l.out.empty()) co_return true;
+    std::error_code ec;
+    const auto bytes = std::exchange(l.out, {});
+    co_await asio::async_write(*l.to, asio::buffer(bytes), redirect_error(use_awaitable, ec));
+    if (ec && mode_ == mode::relaying) reset();
+    co_return !ec;
+}
+
+// ---- the plan ---------------------------------------------------------------------------------
+
+std::size_t relay::allowed(int index, const piece& p) {
+    if (board_.calm.load() != 0) return everything;
+    return open_ ? allowed_of_frame(index, p) : allowed_of_handshake(index, p);
+}
+
+std::size_t relay::allowed_of_handshake(int index, const piece& p) {
+    const bool starts = p.what == piece::kind::frame_start;
+    const auto some = static_cast<std::size_t>(static_cast<double>(p.size) * plan_.share);
+    if (index == 0 && starts && p.frame.type == frame_type::resume && plan_.at != plan::aim::handshake)
+        plan_ = plans_.for_resume();
+    if (index == 1 && starts && p.frame.type == frame_type::resumed && plan_.at == plan::aim::resume) return some;
+    if (plan_.at != plan::aim::handshake) return everything;
+    switch (plan_.point) {
+    case handshake_point::in_request: return index == 0 ? some : everything;
+    case handshake_point::before_response: return index == 1 ? 0 : everything;
+    case handshake_point::before_hello: return index == 0 && starts ? 0 : everything;
+    case handshake_point::before_answer:
+        if (index == 1 && starts && p.frame.type == frame_type::welcome) return some;
+        return index == 0 && starts && p.frame.type == frame_type::resume ? 0 : everything;
+    default: return everything;
+    }
+}
+
+std::size_t relay::allowed_of_frame(int index, const piece& p) {
+    lane& l = lanes_[static_cast<std::size_t>(index)];
+    if (!armed_) return everything;
+    if (plan_.at == plan::aim::frame && index == plan_.lane) {
+        if (p.what == piece::kind::frame_start)
+            l.cut_in = 1 + static_cast<std::uint64_t>(static_cast<double>(p.frame.size - 2) * plan_.share);
+        if (l.cut_in == 0) return everything;  // armed in the middle of a frame
+        if (p.size >= l.cut_in) return static_cast<std::size_t>(l.cut_in);
+        l.cut_in -= p.size;
+        return everything;
+    }
+    // The acknowledgement of DATA that has passed is here: it is the frame that does not pass.
+    const lane& other = lanes_[static_cast<std::size_t>(1 - index)];
+    if (plan_.at == plan::aim::data_and_ack && p.frame.accepted && *p.frame.accepted > l.accepted &&
+        other.data > l.accepted)
+        return 0;
+    return everything;
+}
+
+void relay::passed(int index, const piece& p, std::size_t bytes) {
+    lane& l = lanes_[static_cast<std::size_t>(index)];
+    if (p.what == piece::kind::head) return;
+    if (p.what == piece::kind::frame_start && bytes > 0) {
+        // A number counts from its first byte on: a cut in the middle is one in the frame.
+        if (p.frame.sequence) l.data = std::max(l.data, *p.frame.sequence);
+        if (p.frame.accepted) l.accepted = std::max(l.accepted, *p.frame.accepted);
+    }
+    l.partial = bytes < p.size ? l.partial || bytes > 0 : !p.ends;
+    if (bytes < p.size || !p.ends || open_) return;
+    // Handshake frames are short enough to be one piece.
+    if (p.frame.type == frame_type::resume) resume_passed_ = true;
+    if (p.frame.type == frame_type::resume_failed) resume_passed_ = false;
+    if (p.frame.type == frame_type::welcome || p.frame.type == frame_type::resumed) opened();
+}
+
+void relay::opened() {
+    open_ = true;
+    plan_ = plans_.for_open_link();
+    asio::co_spawn(
+        client_.get_executor(), [self = shared_from_this()] { return self->arm(); }, asio::detached);
+}
+
+asio::awaitable<void> relay::arm() {
+    for (;;) {
+        std::error_code ec;
+        timer_.expires_after(plan_.wait);
+        co_await timer_.async_wait(redirect_error(use_awaitable, ec));
+        if (mode_ != mode::relaying || board_.calm.load() != 0) co_return;
+        if (plan_.at != plan::aim::pause) break;
+        ++board_.stalls;
+        mode_ = mode::stalled;
+        stall_.expires_after(plan_.pause);
+        co_await stall_.async_wait(redirect_error(use_awaitable, ec));
+        if (mode_ != mode::stalled) co_return;
+        mode_ = mode::relaying;
+        plan_ = plans_.for_open_link();
+    }
+    armed_ = true;
+    if (plan_.at == plan::aim::anything || (plan_.at == plan::aim::quiet && quiet())) {
+        cut();
+        co_return;
+    }
+    std::error_code ec;
+    timer_.expires_after(patience);
+    co_await timer_.async_wait(redirect_error(use_awaitable, ec));
+    if (!ec && mode_ == mode::relaying && board_.calm.load() == 0) cut();
+}
+
+// ---- the cut ----------------------------------------------------------------------------------
+
+cut_class relay::classify() const noexcept {
+    if (!open_) return resume_passed_ ? cut_class::during_resume : cut_class::in_handshake;
+    if (lanes_[0].partial || lanes_[1].partial) return cut_class::in_frame;
+    return quiet() ? cut_class::other : cut_class::between_data_and_ack;
+}
+
+bool relay::quiet() const noexcept {
+    return open_ && !lanes_[0].partial && !lanes_[1].partial && lanes_[0].data <= lanes_[1].accepted &&
+           lanes_[1].data <= lanes_[0].accepted;
+}
+
+void relay::cut() {
+    ++board_.cuts[static_cast<std::size_t>(classify())];
+    ++board_.kinds[static_cast<std::size_t>(plan_.kind)];
+    armed_ = false;
+    timer_.cancel();
+    switch (plan_.kind) {
+    case cut_kind::reset: return reset();
+    case cut_kind::close: return close_both();
+    case cut_kind::half_open:
+        // A frame of which a part has passed must not go on behind a gap.
+        for (const int index : {0, 1}) {
+            lane& l = lanes_[static_cast<std::size_t>(index)];
+            l.silent = !open_ || l.partial || (plan_.silent_lanes >> index & 1) != 0 || plan_.at == plan::aim::data_and_ack;
+        }
+        return cut_after(plan_.pause);
+    case cut_kind::stall:
+        mode_ = mode::stalled;
+        stall_.expires_after(plan_.pause);
+        return cut_after(plan_.pause);
+    }
+}
+
+void relay::cut_after(std::chrono::milliseconds wait) {
+    auto timer = std::make_shared<asio::steady_timer>(client_.get_executor(), wait);
+    timer->async_wait([self = shared_from_this(), timer](std::error_code) { self->reset(); });
+}
+
+void relay::reset() {
+    mode_ = mode::ended;
+    std::error_code ignored;
+    for (auto* s : {&client_, &server_}) {
+        if (s->is_open()) s->set_option(tcp::socket::linger(true, 0), ignored);
+        s->close(ignored);
+    }
+    timer_.cancel();
+    stall_.cancel();
+}
+
+// FIN both ways. What the sides still say is read and thrown away, or closing would be a reset.
+void relay::close_both() {
+    mode_ = mode::cut;
+    std::error_code ignored;
+    client_.shutdown(tcp::socket::shutdown_send, ignored);
+    if (connected_) server_.shutdown(tcp::socket::shutdown_send, ignored);
+    cut_after(300ms);
+}
+
+void relay::end_of_input(lane& l, std::error_code ec) {
+    std::error_code ignored;
+    if (mode_ == mode::cut || (ec == asio::error::eof && !l.silent)) {
+        if (mode_ == mode::relaying) l.to->shutdown(tcp::socket::shutdown_send, ignored);
+        if (++ended_lanes_ == 2) {
+            mode_ = mode::ended;
+            client_.close(ignored);
+            server_.close(ignored);
+            timer_.cancel();
+        }
+        return;
+    }
+    // The end of a silent direction stays unheard until the sockets close.
+    if (ec == asio::error::eof) return;
+    reset();
+}
+
+}  // namespace demo

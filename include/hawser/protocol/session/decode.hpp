@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// From bytes to frames. Nothing is allocated and nothing is read behind the input, whatever
+/// the input is; the views of the results point into it.
+#pragma once
+
+#include <hawser/core/errc.hpp>
+#include <hawser/protocol/session/checksum.hpp>
+#include <hawser/protocol/session/frame.hpp>
+#include <hawser/protocol/session/varint.hpp>
+
+#include <cstdint>
+#include <system_error>
+
+namespace hawser::inline v0 {
+namespace session {
+
+namespace detail {
+
+[[nodiscard]] inline std::error_code read_extensions(cursor& in, envelope& e) noexcept {
+    cursor block(in.take(in.varint()));
+    if (!in.ok()) return errc::session_malformed;
+    while (!block.at_end()) {
+        const std::uint64_t id = block.varint();
+        const byte_view value = block.take(block.varint());
+        if (!block.ok()) return errc::session_malformed;
+        if (id >> 1 == extension_key && e.type == frame_type::data) {
+            if (value.size() > max_key_size) return errc::session_malformed;
+            e.key = as_text(value);
+        } else if ((id & 1) != 0) {
+            return errc::unknown_extension;
+        }
+    }
+    return {};
+}
+[[nodiscard]] inline ack_fields take_ack(cursor& in) noexcept {
+    ack_fields a;
+    a.accepted = in.varint();
+    a.credit_messages = in.varint();
+    a.credit_bytes = in.varint();
+    return a;
+}
+// What every RESUME and RESUMED of a working peer satisfies.
+template <class F>
+[[nodiscard]] bool plausible_positions(const F& f) noexcept {
+    return f.next_seq >= 1 && f.next_seq <= max_seq && f.accepted < max_seq && f.first_retained >= 1 &&
+           f.first_retained <= f.next_seq;
+}
+
+}  // namespace detail
+
+/// Decodes the envelope. Errors: `session_malformed`, `unknown_extension`.
+[[nodiscard]] inline std::error_code decode(byte_view frame, envelope& e) noexcept {
+    cursor in(frame);
+    e.type = static_cast<frame_type>(in.u8());
+    e.flags = in.u8();
+    if (e.has(flag::checksum)) (void)in.take(checksum_size);
+    if (!in.ok() || (e.flags & ~known_flags(e.type)) != 0) return errc::session_malformed;
+    if (!carries_payload(e.type) && frame.size() > max_control_size) return errc::session_malformed;
+    e.key = {};
+    if (e.has(flag::extensions))
+        if (auto ec = detail::read_extensions(in, e)) return ec;
+    e.body = in.rest();
+    e.body_offset = frame.size() - e.body.size();
+    if (carries_payload(e.type) && e.body_offset > max_data_head_size) return errc::session_malformed;
+    return {};
+}
+
+// Each function returns false when the body is malformed. Trailing bytes are malformed too:
+// what is added later goes into extensions.
+
+[[nodiscard]] inline bool decode(const envelope& e, hello& f) noexcept {
+    cursor in(e.body);
+    f.durable = e.has(flag::durable);
+    f.version_min = in.u8();
+    f.version_max = in.u8();
+    f.features = in.varint();
+    f.max_message_size = in.varint();
+    f.credit_messages = in.varint();
+    f.credit_bytes = in.varint();
+    in.copy(f.origin);
+    f.id_base = in.varint();
+    return in.ok() && in.at_end() && f.version_min <= f.version_max && f.id_base < max_seq;
+}
+[[nodiscard]] inline bool decode(const envelope& e, welcome& f) noexcept {
+    cursor in(e.body);
+    f.durable = e.has(flag::durable);
+    f.dedup_kept = e.has(flag::dedup_kept);
+    f.version = in.u8();
+    f.features = in.varint();
+    f.max_message_size = in.varint();
+    f.credit_messages = in.varint();
+    f.credit_bytes = in.varint();
+    in.copy(f.epoch);
+    in.copy(f.token);
+    in.copy(f.origin);
+    f.id_base = in.varint();
+    f.session_ttl_ms = in.varint();
+    return in.ok() && in.at_end() && f.id_base < max_seq;
+}
+/// A RESUME of another version than this one is malformed: there is no session of another.
+[[nodiscard]] inline bool decode(const envelope& e, resume& f) noexcept {
+    cursor in(e.body);
+    f.version = in.u8();
+    in.copy(f.token);
+    in.copy(f.epoch);
+    f.attempt = in.varint();
+    f.accepted = in.varint();
+    f.first_retained = in.varint();
+    f.next_seq = in.varint();
+    return in.ok() && in.at_end() && f.version == version && detail::plausible_positions(f);
+}
+[[nodiscard]] inline bool decode(const envelope& e, resumed& f) noexcept {
+    cursor in(e.body);
+    f.accepted = in.varint();
+    f.first_retained = in.varint();
+    f.next_seq = in.varint();
+    in.copy(f.token);
+    f.credit_messages = in.varint();
+    f.credit_bytes = in.varint();
+    return in.ok() && in.at_end() && detail::plausible_positions(f);
+}
+[[nodiscard]] inline bool decode(const envelope& e, resume_failed& f) noexcept {
+    cursor in(e.body);
+    f.reason = static_cast<resume_failure>(in.u8());
+    f.has_position = e.has(flag::has_position);
+    f.accepted = f.has_position ? in.varint() : 0;
+    return in.ok() && in.at_end();
+}
+/// The body of ACK, PING and PONG.
+[[nodiscard]] inline bool decode(const envelope& e, ack_fields& f) noexcept {
+    cursor in(e.body);
+    f = detail::take_ack(in);
+    return in.ok() && in.at_end();
+}
+/// `payload` becomes the view of the application's bytes.
+[[nodiscard]] inline bool decode(const envelope& e, data& f, byte_view& payload) noexcept {
+    cursor in(e.body);
+    f.text = e.has(flag::text);
+    f.ack_now = e.has(flag::ack_now);
+    f.has_ack = e.has(flag::has_ack);
+    f.key = e.key;
+    if (f.has_ack) f.ack = detail::take_ack(in);
+    f.seq = in.varint();
+    f.id_delta = unzigzag(in.varint());
+    payload = in.rest();
+    const std::size_t head_size = e.body_offset + (e.body.size() - payload.size());
+    return in.ok() && head_size <= max_data_head_size && f.seq >= 1 && f.seq < max_seq;
+}
+
+}  // namespace session
+}  // namespace hawser::inline v0

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// From frames to bytes. Each function replaces `out` by the encoded frame, so that one
+/// buffer serves them all; with `sum` a checksum is included.
+#pragma once
+
+#include <hawser/protocol/session/checksum.hpp>
+#include <hawser/protocol/session/frame.hpp>
+#include <hawser/protocol/session/varint.hpp>
+
+#include <cassert>
+#include <cstdint>
+#include <initializer_list>
+
+namespace hawser::inline v0 {
+namespace session {
+
+namespace detail {
+
+/// Writes the envelope; a checksum is filled in by `finish_frame`, when all the rest is there.
+inline void begin_frame(byte_vector& out, frame_type type, unsigned flags) {
+    out.clear();
+    out.push_back(static_cast<std::byte>(type));
+    out.push_back(static_cast<std::byte>(flags));
+    if ((flags & flag::checksum) != 0) out.resize(checksum_offset + checksum_size);
+}
+inline void finish_frame(byte_vector& out, byte_view payload = {}) noexcept {
+    const auto flags = static_cast<std::uint8_t>(out[1]);
+    if ((flags & flag::checksum) == 0) return;
+    const byte_view head = byte_view(out).subspan(checksum_offset + checksum_size);
+    const auto type = static_cast<frame_type>(out[0]);
+    store_le<std::uint32_t>(out.data() + checksum_offset, checksum_of(type, flags, head, payload));
+}
+inline void put_varints(byte_vector& out, std::initializer_list<std::uint64_t> values) {
+    for (const std::uint64_t v : values) put_varint(out, v);
+}
+inline void put_ack(byte_vector& out, const ack_fields& a) {
+    put_varints(out, {a.accepted, a.credit_messages, a.credit_bytes});
+}
+[[nodiscard]] constexpr unsigned flag_if(bool on, std::uint8_t bit) noexcept { return on ? bit : 0U; }
+
+inline void put_key(byte_vector& out, std::string_view key) {
+    assert(key.size() <= max_key_size);
+    const std::size_t length_size = key.size() < 128 ? 1 : 2;
+    put_varints(out, {1 + length_size + key.size(), extension_key << 1, key.size()});
+    append(out, as_bytes(key));
+}
+
+}  // namespace detail
+
+inline void encode(byte_vector& out, const hello& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::hello, flag_if(sum, flag::checksum) | flag_if(f.durable, flag::durable));
+    out.push_back(static_cast<std::byte>(f.version_min));
+    out.push_back(static_cast<std::byte>(f.version_max));
+    put_varints(out, {f.features, f.max_message_size, f.credit_messages, f.credit_bytes});
+    append(out, f.origin);
+    put_varint(out, f.id_base);
+    finish_frame(out);
+}
+inline void encode(byte_vector& out, const welcome& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::welcome,
+                flag_if(sum, flag::checksum) | flag_if(f.durable, flag::durable) |
+                    flag_if(f.dedup_kept, flag::dedup_kept));
+    out.push_back(static_cast<std::byte>(f.version));
+    put_varints(out, {f.features, f.max_message_size, f.credit_messages, f.credit_bytes});
+    append(out, f.epoch);
+    append(out, f.token);
+    append(out, f.origin);
+    put_varints(out, {f.id_base, f.session_ttl_ms});
+    finish_frame(out);
+}
+inline void encode(byte_vector& out, const resume& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::resume, flag_if(sum, flag::checksum));
+    out.push_back(static_cast<std::byte>(f.version));
+    append(out, f.token);
+    append(out, f.epoch);
+    put_varints(out, {f.attempt, f.accepted, f.first_retained, f.next_seq});
+    finish_frame(out);
+}
+inline void encode(byte_vector& out, const resumed& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::resumed, flag_if(sum, flag::checksum));
+    put_varints(out, {f.accepted, f.first_retained, f.next_seq});
+    append(out, f.token);
+    put_varints(out, {f.credit_messages, f.credit_bytes});
+    finish_frame(out);
+}
+inline void encode(byte_vector& out, const resume_failed& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::resume_failed,
+                flag_if(sum, flag::checksum) | flag_if(f.has_position, flag::has_position));
+    out.push_back(static_cast<std::byte>(f.reason));
+    if (f.has_position) put_varint(out, f.accepted);
+    finish_frame(out);
+}
+/// ACK, PING and PONG have the same body.
+inline void encode(byte_vector& out, frame_type type, const ack_fields& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, type, flag_if(sum, flag::checksum));
+    put_ack(out, f);
+    finish_frame(out);
+}
+/// The head of DATA; the payload follows it directly on the wire. `f.key` is at most
+/// `max_key_size` bytes.
+inline void encode(byte_vector& out, const data& f, byte_view payload, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::data,
+                flag_if(sum, flag::checksum) | flag_if(f.text, flag::text) | flag_if(f.ack_now, flag::ack_now) |
+                    flag_if(f.has_ack, flag::has_ack) | flag_if(!f.key.empty(), flag::extensions));
+    if (!f.key.empty()) put_key(out, f.key);
+    if (f.has_ack) put_ack(out, f.ack);
+    put_varints(out, {f.seq, zigzag(f.id_delta)});
+    finish_frame(out, payload);
+}
+inline void encode_datagram(byte_vector& out, bool text, byte_view payload, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::datagram, flag_if(sum, flag::checksum) | flag_if(text, flag::text));
+    finish_frame(out, payload);
+}
+
+}  // namespace session
+}  // namespace hawser::inline v0

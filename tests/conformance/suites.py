@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSL-1.0
+"""The conversations with a peer: the same for each peer library, in both roles."""
+import json
+
+import support
+
+SIZES = (0, 1, 125, 126, 127, 65535, 65536, 1024 * 1024 - 1)
+CLOSES = ((1000, ""), (1001, "going"), (1011, "internal trouble"), (3000, "gruß"), (4999, "x" * 123), (0, ""))
+
+
+def seen(code):
+    """What the other side is told for a close frame without a code."""
+    return code or 1005
+
+
+class PeerServer(support.Process):
+    """A server of the peer's; its paths are described in ws_server.js."""
+
+    def __init__(self, command, environment):
+        super().__init__(command, environment)
+        self.url = f"ws://127.0.0.1:{self.line().rsplit(' ', 1)[1]}"
+        self.echoes_reason = True  # in its answer to a close frame
+
+    def event(self, kind):
+        """The next event of this kind."""
+        while True:
+            line = self.line()
+            if line is None or not line.startswith("{"):
+                return {kind: line}
+            event = json.loads(line)
+            if kind in event:
+                return event
+
+
+def peer_as_server(checks, build_dir, command, environment):
+    with PeerServer(command, environment) as peer, support.Process([support.driver(build_dir)]) as ours:
+        _messages(checks, peer, ours)
+        _pings(checks, peer, ours)
+        _closes(checks, peer, ours)
+        _subprotocols(checks, peer, ours)
+        _cuts(checks, peer, ours)
+        checks.equal("our driver ends in order", ours.stop(), 0)
+
+
+def _messages(checks, peer, ours):
+    for path in ("echo", "fragments"):
+        checks.equal(f"/{path} opens", ours.ask(f"open {peer.url}/{path}"), "open ")
+        for kind in ("text", "binary"):
+            for size in SIZES:
+                checks.equal(f"/{path} {kind} {size}", ours.ask(f"echo {kind} {size} 1"), "ok")
+        checks.equal(f"/{path} closes", ours.ask("close 1000"), "closed 0 1000|local|" + _echoed(peer, ""))
+        told = peer.event("closed")
+        if path == "fragments":
+            checks.equal("each ping between fragments got its pong", told["pongs"], 2 * len(SIZES))
+    ours.ask(f"open {peer.url}/echo")
+    for kind, size in (("text", 0), ("text", 100), ("binary", 300), ("binary", 20000)):
+        checks.equal(f"2,000 {kind} messages of {size} at once", ours.ask(f"echo {kind} {size} 2000"), "ok")
+    ours.ask("drop")
+
+
+def _pings(checks, peer, ours):
+    ours.ask(f"open {peer.url}/ping")
+    for size in (0, 5, 125):
+        ours.ask(f"say {size}")
+        checks.equal(f"a ping of {size} bytes is answered", ours.ask("receive"), f"text pong {size}")
+    ours.ask("drop")
+    ours.ask(f"open {peer.url}/pinged ping=20")
+    checks.equal("our pings arrive and are answered", ours.ask("receive"), "text 3 pings")
+    checks.equal("the link stays up", ours.ask("echo text 10 1"), "ok")
+    ours.ask("drop")
+
+
+def _echoed(peer, reason):
+    return reason if peer.echoes_reason else ""
+
+
+def _closes(checks, peer, ours):
+    peer.drain()
+    for code, reason in CLOSES:
+        name = f"close {code or 'without a code'}"
+        ours.ask(f"open {peer.url}/echo")
+        checks.equal(f"{name} by us", ours.ask(f"close {code} {reason}"),
+                     f"closed 0 {seen(code)}|local|" + _echoed(peer, reason))
+        told = peer.event("closed")
+        checks.equal(f"{name} by us, as the peer sees it", (told["closed"], told["reason"]), (seen(code), reason))
+
+        ours.ask(f"open {peer.url}/close")
+        ours.ask("wait open")
+        ours.ask(f"say {code}:{reason.replace(' ', '_')}")
+        checks.equal(f"{name} by the peer", ours.ask("wait waiting"),
+                     f"waiting 0 {seen(code)}|remote|{reason.replace(' ', '_')}")
+        checks.equal(f"{name} by the peer is answered", peer.event("closed")["closed"], seen(code))
+        checks.equal(f"{name} by the peer, then it reconnects", ours.ask("wait open").split()[0], "open")
+        ours.ask("drop")
+
+
+def _subprotocols(checks, peer, ours):
+    for offered, chosen in (("two", "two"), ("one,two", "two"), ("one", ""), ("hawser.v2,two", "two")):
+        checks.equal(f"offering {offered}", ours.ask(f"open {peer.url}/echo protocols={offered}"), f"open {chosen}")
+        checks.equal(f"offering {offered}: echo", ours.ask("echo text 10 1"), "ok")
+    checks.equal("a session where the peer can", ours.ask(f"open {peer.url}/echo session=preferred"), "open ")
+    checks.equal("a session where the peer can: echo", ours.ask("echo binary 10 1"), "ok")
+    checks.equal("a session or nothing", ours.ask(f"open {peer.url}/echo session=required").split()[:2], ["failed", "34"])
+    ours.ask("drop")
+
+
+def _cuts(checks, peer, ours):
+    peer.drain()
+    checks.equal("before the cuts", ours.ask(f"open {peer.url}/record connect=subscribe:a connect=subscribe:b"), "open ")
+    ours.ask("wait open")
+    for cut in range(1, 6):
+        for expected in ("subscribe:a", "subscribe:b"):
+            checks.equal(f"connection {cut} begins with", peer.event("message")["message"], expected)
+        ours.ask("say hello")
+        checks.equal(f"connection {cut} goes on with", peer.event("message")["message"], "hello")
+        ours.ask("say cut")
+        lost = ours.ask("wait waiting").split("|")[0].split()
+        checks.true(f"cut {cut} is reported", lost[0] == "waiting" and lost[1] in ("2", "104") and lost[2] == "1006", lost)
+        checks.equal(f"after cut {cut} it is open again", ours.ask("wait open").split()[0], "open")
+    ours.ask("drop")
+
+
+def peer_as_client(checks, build_dir, command, environment):
+    """The peer's script makes the checks of one endpoint; see ws_client.js."""
+    for api in ("coroutine", "on_message"):
+        with support.EchoServer(build_dir, api) as server:
+            with support.Process([*command, "echo", server.url], environment) as peer:
+                checks.take_report(peer)
+                checks.equal(f"the peer's script ends in order ({api})", peer.stop(), 0)
+            _shutdown(checks, server, command, environment, api)
+    with support.Listener(build_dir, "protocols=one,two", "ping=20") as server:
+        with support.Process([*command, "talk", server.url], environment) as peer:
+            checks.take_report(peer)
+            checks.equal("the peer's script ends in order", peer.stop(), 0)
+        _gone(checks, server)
+        checks.equal("the listener ends in order", server.stop(), 0)
+
+
+def _shutdown(checks, server, command, environment, api):
+    with support.Process([*command, "wait", server.url], environment) as peer:
+        checks.equal(f"{api}: connected before SIGTERM", peer.line(), "connected")
+        checks.equal(f"{api}: SIGTERM ends the server in order", server.stop(support.SIGTERM), 0)
+        checks.equal(f"{api}: SIGTERM closes", peer.line(), "closed 1001 server shutdown")
+
+
+def _gone(checks, server):
+    """What our listener saw of the closes that the peer's script made, in this order."""
+    ends = [line for line in server.drain() if line and line.startswith("gone ") and "|remote|" in line]
+    expected = [f"gone 0 {seen(code)}|remote|{reason}" for code, reason in CLOSES]
+    checks.equal("closes by the peer, as our listener sees them", [e for e in ends if e in expected], expected)
