@@ -7,6 +7,8 @@
 #include "cut.hpp"
 #include "settings.hpp"
 
+#include <hawser/policy/metrics.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstdint>

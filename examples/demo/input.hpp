@@ -5,6 +5,7 @@
 #include "files.hpp"
 #include "settings.hpp"
 
+#include <hawser/core/message.hpp>
 #include <hawser/core/xxh3.hpp>
 
 #include <cstdint>

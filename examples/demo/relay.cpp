@@ -95,6 +95,7 @@ asio::awaitable<bool> relay::pass(int index) {
         at += p.size;
         const bool cut_behind = armed_ && plan_.at == plan::aim::quiet && quiet();
         if (!cut_here && !cut_behind) continue;
+        l.in.erase(l.in.begin(), l.in.begin() + static_cast<std::ptrdiff_t>(at));
         if (!co_await flush(l)) co_return false;
         if (mode_ == mode::relaying && !l.silent) cut();
         co_return false;
@@ -159,6 +160,7 @@ std::size_t relay::allowed_of_frame(int index, const piece& p) {
 void relay::passed(int index, const piece& p, std::size_t bytes) {
     lane& l = lanes_[static_cast<std::size_t>(index)];
     if (p.what == piece::kind::head) return;
+    if (p.what == piece::kind::frame_start) l.frame = p.frame.type;
     if (p.what == piece::kind::frame_start && bytes > 0) {
         // A number counts from its first byte on: a cut in the middle is one in the frame.
         if (p.frame.sequence) l.data = std::max(l.data, *p.frame.sequence);
@@ -166,10 +168,9 @@ void relay::passed(int index, const piece& p, std::size_t bytes) {
     }
     l.partial = bytes < p.size ? l.partial || bytes > 0 : !p.ends;
     if (bytes < p.size || !p.ends || open_) return;
-    // Handshake frames are short enough to be one piece.
-    if (p.frame.type == frame_type::resume) resume_passed_ = true;
-    if (p.frame.type == frame_type::resume_failed) resume_passed_ = false;
-    if (p.frame.type == frame_type::welcome || p.frame.type == frame_type::resumed) opened();
+    if (l.frame == frame_type::resume) resume_passed_ = true;
+    if (l.frame == frame_type::resume_failed) resume_passed_ = false;
+    if (l.frame == frame_type::welcome || l.frame == frame_type::resumed) opened();
 }
 
 void relay::opened() {
@@ -235,7 +236,7 @@ void relay::cut() {
         return cut_after(plan_.pause);
     case cut_kind::stall:
         mode_ = mode::stalled;
-        stall_.expires_after(plan_.pause);
+        stall_.expires_after(24h);  // until the reset
         return cut_after(plan_.pause);
     }
 }

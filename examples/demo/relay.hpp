@@ -38,7 +38,8 @@ private:
         std::vector<std::byte> in;   ///< read and not relayed
         std::vector<std::byte> out;  ///< to be written
         bool silent = false;         ///< half-open: what is read is thrown away
-        bool partial = false;        ///< a part of a frame has passed
+        frame_type frame{};          ///< the present one
+        bool partial = false;        ///< a part of it has passed
         std::uint64_t data = 0;      ///< highest sequence number that has passed
         std::uint64_t accepted = 0;  ///< highest position that has passed
         std::uint64_t cut_in = 0;    ///< bytes of the present frame that still pass; 0: not aimed at

@@ -29,6 +29,7 @@ public:
         }
     }
 
+    [[nodiscard]] bool has(const std::string& name) const { return given_.contains(name); }
     [[nodiscard]] bool flag(const std::string& name) { return given_.erase(name) != 0; }
     [[nodiscard]] std::vector<std::string> texts(const std::string& name) {
         const auto found = given_.extract(name);

@@ -29,20 +29,21 @@ const server = new WebSocketServer({
 });
 server.on('listening', () => process.stdout.write(`listening ${server.address().port}\n`));
 server.on('connection', (socket, request) => {
+  const path = request.url.split('?')[0];
   let pings = 0;
   let pongs = 0;
   socket.on('error', () => {});
   socket.on('pong', (payload) => {
     if (payload.toString() === 'between') pongs += 1;
-    else if (request.url === '/ping') socket.send(`pong ${payload.length}`);
+    else if (path === '/ping') socket.send(`pong ${payload.length}`);
   });
   socket.on('ping', () => {
     pings += 1;
-    if (request.url === '/pinged' && pings === 3) socket.send('3 pings');
+    if (path === '/pinged' && pings === 3) socket.send('3 pings');
   });
-  socket.on('close', (code, reason) => tell({ closed: code, reason: reason.toString(), pongs }));
+  socket.on('close', (code, reason) => tell({ url: request.url, closed: code, reason: reason.toString(), pongs }));
   socket.on('message', (data, binary) => {
-    switch (request.url) {
+    switch (path) {
       case '/fragments':
         return sendInFragments(socket, data, binary);
       case '/ping':
@@ -53,7 +54,7 @@ server.on('connection', (socket, request) => {
       }
       case '/record':
         if (data.toString() === 'cut') return socket.terminate();
-        return tell({ message: data.toString() });
+        return tell({ url: request.url, message: data.toString() });
       default:
         return socket.send(data, { binary });
     }

@@ -239,7 +239,8 @@ private:
     std::unique_ptr<session::endpoint> session_;    // made when first needed
     std::unique_ptr<opened_store> store_;
     std::shared_ptr<dedup_state<P>> dedup_;
-    std::shared_ptr<sender_queue> senders_;
+    std::shared_ptr<sender_queue> senders_;         // under the mutex of senders()
+    std::atomic<sender_queue*> open_senders_{nullptr};
     std::shared_ptr<ack_sink> acks_;
     std::shared_ptr<link> keep_alive_;
     link_host* host_ = nullptr;

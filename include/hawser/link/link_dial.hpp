@@ -19,7 +19,7 @@ template <class P>
 link<P>::~link() {
     if (host_) host_->on_link_gone(this);
     driver_.delist(*this);
-    if (senders_) (void)senders_->close();
+    if (sender_queue* q = open_senders_) (void)q->close();
 }
 
 template <class P>
@@ -254,7 +254,7 @@ void link<P>::fail_operations(std::error_code why) {
     complete_all(openers_, why);
     complete_all(closers_, orphaned ? why : std::error_code{});
     if (receiver_ && ready_.empty()) receiver_(why, message{});
-    if (senders_) count(counter::messages_cancelled, senders_->close());
+    if (sender_queue* q = open_senders_) count(counter::messages_cancelled, q->close());
 }
 
 template <class P>
@@ -332,7 +332,7 @@ void link<P>::abandon() noexcept {
     orphaned = true;
     timer_.cancel();
     withdraw();
-    if (senders_) (void)senders_->close();
+    if (sender_queue* q = open_senders_) (void)q->close();
     const auto keep = std::move(keep_alive_);
     const auto gone = std::move(wire_);
     const auto session = std::move(session_);

@@ -11,16 +11,16 @@ namespace hawser::inline v0::detail {
 
 /// Brings `message::ack()` from any thread to the link.
 template <class P>
-class ack_relay final : public ack_sink, public std::enable_shared_from_this<ack_relay<P>> {
+class ack_relay final : public ack_sink {
 public:
-    ack_relay(driver& d, std::weak_ptr<link<P>> target) : driver_(&d), executor_(d.executor()), target_(std::move(target)) {}
+    explicit ack_relay(std::weak_ptr<link<P>> target) : target_(std::move(target)) {}
     void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept override {
         // While the link lives, so does its io_context.
         const auto alive = target_.lock();
         if (!alive || alive->orphaned) return;
         try {
-            asio::dispatch(executor_, [alive, d = driver_, epoch_serial, seq, id] {
-                const driver::turn t(*d);
+            asio::dispatch(alive->runtime().executor(), [alive, epoch_serial, seq, id] {
+                const driver::turn t(alive->runtime());
                 alive->acknowledge(epoch_serial, seq, id);
             });
         } catch (...) {
@@ -29,8 +29,6 @@ public:
     }
 
 private:
-    driver* driver_;
-    driver::executor_type executor_;
     std::weak_ptr<link<P>> target_;
 };
 
@@ -143,7 +141,7 @@ bool link<P>::take_ready(ready_message& out) {
 template <class P>
 message link<P>::own(ready_message m) {
     if (m.seq == 0) return std::move(m.body);
-    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(driver_, this->weak_from_this());
+    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(this->weak_from_this());
     if (options_->acceptance == acceptance_mode::on_hand_off) previous_ = taken{m.epoch_serial, m.seq, m.id};
     m.body.set_delivery(std::make_unique<delivery>(delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_}));
     return std::move(m.body);

@@ -237,21 +237,26 @@ void link<P>::admit_blocked() {
 
 template <class P>
 std::shared_ptr<sender_queue> link<P>::senders() {
+    // From any thread, once per socket: a mutex of its own would cost each socket its room.
+    static std::mutex making;
+    const std::lock_guard lock(making);
     if (!senders_) {
-        // Called on the strand while the queue is open, which ends before the link does.
-        senders_ = std::make_shared<sender_queue>(driver_, options_->queue, [this] {
+        // Woken on the strand while the queue is open, which ends before the link does.
+        senders_ = std::make_shared<sender_queue>(driver_.executor(), options_->queue, [this] {
             const driver::turn t(driver_);
             take_from_senders();
         });
+        open_senders_.store(senders_.get(), std::memory_order_release);
     }
     return senders_;
 }
 
 template <class P>
 void link<P>::take_from_senders() {
-    if (!senders_ || state_ == connection_state::closing) return;
+    sender_queue* queue = open_senders_.load(std::memory_order_acquire);
+    if (!queue || state_ == connection_state::closing) return;
     while (blocked_.empty() && !overflow_.paused()) {
-        auto body = senders_->pop();
+        auto body = queue->pop();
         if (!body) return;
         // A message that found room there is not lost for want of room here: it may go over the
         // watermark, which pauses the next.

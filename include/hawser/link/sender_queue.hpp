@@ -20,8 +20,8 @@ namespace hawser::inline v0::detail {
 /// change from empty to not empty. Thread safety: all members at once.
 class sender_queue : public std::enable_shared_from_this<sender_queue> {
 public:
-    sender_queue(driver& d, const overflow_limits& limits, std::function<void()> wake)
-        : executor_(d.executor()), limits_(limits), wake_(std::move(wake)) {}
+    sender_queue(const driver::executor_type& executor, const overflow_limits& limits, std::function<void()> wake)
+        : executor_(executor), limits_(limits), wake_(std::move(wake)) {}
 
     [[nodiscard]] std::error_code push(message body) {
         const std::lock_guard lock(mutex_);
@@ -32,7 +32,7 @@ public:
         bytes_ += cost;
         if (std::exchange(awake_, true)) return {};
         // Under the lock: `close` cannot come in between, so the executor is still there.
-        asio::post(executor_, [self = shared_from_this()] { self->wake(); });
+        asio::post(*executor_, [self = shared_from_this()] { self->wake(); });
         return {};
     }
     /// The link's side: the next message; nothing when empty, and then the next push wakes it.
@@ -50,6 +50,7 @@ public:
     std::size_t close() noexcept {
         const std::lock_guard lock(mutex_);
         closed_ = true;
+        executor_.reset();  // it must not outlive its io_context, and a handle may
         const std::size_t left = waiting_.size();
         waiting_.clear();
         return left;
@@ -65,7 +66,7 @@ private:
         wake_();
     }
 
-    driver::executor_type executor_;
+    std::optional<driver::executor_type> executor_;
     overflow_limits limits_;
     std::function<void()> wake_;
     std::mutex mutex_;

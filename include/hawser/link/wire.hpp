@@ -192,13 +192,7 @@ private:
         ws_->feed(chunk);
         pump();
     }
-    void on_writable() override {
-        const bool was_backed_up = backed_up();
-        bool gone = false;
-        const watch guard(*this, gone);
-        flush();
-        if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
-    }
+    void on_writable() override { flush_and_tell(); }
     void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
 
     // ---- the upgrade ---------------------------------------------------------------------
@@ -350,10 +344,19 @@ private:
             bool gone = false;
             const watch guard(*this, gone);
             if (ws_) pump();
-            if (gone || phase_ == phase::ended || paused_) return;
-            stream_->resume_reading();
+            if (gone || phase_ == phase::ended) return;
+            if (!paused_) stream_->resume_reading();
         }
+        flush_and_tell();
+    }
+    // Also where the system took everything at once: no `on_writable` follows then, and the owner
+    // stopped writing when it saw `backed_up()`.
+    void flush_and_tell() {
+        const bool was_backed_up = backed_up();
+        bool gone = false;
+        const watch guard(*this, gone);
         flush();
+        if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
     }
     void flush() {
         if (!stream_ || phase_ == phase::dialling || phase_ == phase::ended) return;

@@ -1,161 +1,70 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// One end of a hawser.v1 session: frames in, frames and actions out. Sans-I/O.
+/// Definitions: detail/handshake.hpp (how a link attaches), detail/data_path.hpp (what comes in
+/// afterwards), detail/output.hpp (what goes out).
 #pragma once
 
-#include <hawser/core/close_code.hpp>
-#include <hawser/core/message_id.hpp>
-#include <hawser/protocol/session/frame.hpp>
+#include <hawser/protocol/session/action.hpp>
+#include <hawser/protocol/session/decode.hpp>
+#include <hawser/protocol/session/encode.hpp>
+#include <hawser/protocol/session/endpoint_options.hpp>
 #include <hawser/protocol/session/inbox.hpp>
 #include <hawser/protocol/session/outbox.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
-#include <string>
+#include <vector>
 
 namespace hawser::inline v0 {
 namespace session {
 
-enum class side : std::uint8_t { client, server };
-
-struct endpoint_options {
-    session::side side = session::side::client;
-    bool checksum = true;              ///< offer (client) or accept (server) frame checksums
-    bool durable = false;              ///< the store of this side survives the process
-    bool keep_records = false;         ///< the store wants the records, not only their order
-    std::uint64_t max_message_size = 1024 * 1024;
-    std::uint64_t send_window = 1024;  ///< messages written and not acknowledged, at most
-    inbox_limits receive;
-    milliseconds session_ttl{120'000};
-    origin_id origin{};                ///< of the messages sent from here
-    std::uint32_t boot = 1;            ///< incarnation of this process, the high bits of `attempt`
-};
-
-/// What the shell has to do after a frame.
-struct action {
-    enum class kind : std::uint8_t {
-        none,
-        deliver,      ///< a message of the application: payload, text, seq, id, key
-        datagram,     ///< an unnumbered message: payload, text
-        established,  ///< a new session; messages may flow
-        resumed,      ///< the session goes on
-        epoch_lost,   ///< it cannot be resumed; outcomes are known, a HELLO follows on this link
-        pong,         ///< the peer answered a ping
-        close_link,   ///< close the link with `code`, because of `error`; the session stays
-        end_session,  ///< as close_link, and the session is over
-    };
-    kind what = kind::none;
-    bool text = false;
-    byte_view payload;
-    std::uint64_t seq = 0;
-    message_id id;
-    std::string_view key;
-    std::error_code error;
-    close_code code = close_code::none;
-};
-
-/// The next frame to write: `head` followed by `body`.
-struct outgoing_frame {
-    byte_view head;
-    const message* body = nullptr;
-};
-
 /// State machine of one end, over any number of links one after the other. The shell feeds
-/// the frames of the attached link, executes actions, calls `assign`, commits the journal
-/// when it asks for it, and writes what `next_frame` returns. Thread safety: none.
+/// the frames of the attached link and of no other, executes actions, calls `assign`, commits
+/// the journal when it asks for it, and writes what `next_frame` returns. Only std::bad_alloc
+/// is thrown. Thread safety: none.
+///
+/// | phase | entered by | frames that may come | frames that may go |
+/// |---|---|---|---|
+/// | detached | `detach` | none | none |
+/// | awaiting_answer (client) | `attach_client` | WELCOME, RESUMED, RESUME_FAILED | HELLO or RESUME, once |
+/// | awaiting_confirm (server) | `attach_hello`, `attach_resume` | ACK | WELCOME or RESUMED, once |
+/// | attached | WELCOME, RESUMED (client), ACK (server) | all others | client: ACK first; then all others |
 class endpoint {
 public:
     explicit endpoint(const endpoint_options& options)
-        : options_(options), log_(options.keep_records), out_(log_, options.send_window),
+        : options_(options), log_(options.keep_records),
+          out_(log_, {options.send_window, options.send_window_bytes, options.sequence_end}),
           in_(log_, options.receive) {}
     endpoint(const endpoint&) = delete;
     endpoint& operator=(const endpoint&) = delete;
 
-    // ---- links -----------------------------------------------------------------------------
+    // ---- links: detail/handshake.hpp -------------------------------------------------------
 
     /// Client: a link is open. RESUME is written where there is a session, else HELLO.
-    void attach_client() {
-        phase_ = phase::awaiting_answer;
-        reset_link();
-        if (has_epoch_) {
-            ++attempt_;
-            control_ = control::resume;
-        } else {
-            control_ = control::hello;
-        }
-    }
+    void attach_client() noexcept;
     /// Server: HELLO arrived on a new link. Returns none, or why the link must be closed.
-    [[nodiscard]] std::error_code attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token) {
-        if (h.version_min > version || h.version_max < version) return errc::session_version;
-        peer_origin_ = h.origin;
-        peer_id_base_ = h.id_base;
-        set_peer_limit(h.max_message_size);
-        features_ = h.features & offered_features();
-        epoch_ = epoch;
-        token_ = token;
-        has_epoch_ = true;
-        begin_epoch(h.credit_messages, h.credit_bytes);
-        phase_ = phase::awaiting_confirm;
-        reset_link();
-        control_ = control::welcome;
-        control_lsn_ = log_epoch();
-        return {};
-    }
+    [[nodiscard]] std::error_code attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token);
     /// Server: RESUME was found good by the session table; `token` is the new one.
-    void attach_resume(const resume& r, const resume_token& token) {
-        token_ = token;
-        (void)out_.on_ack(r.accepted);
-        out_.attach();
-        phase_ = phase::awaiting_confirm;
-        reset_link();
-        control_ = control::resumed;
-        control_lsn_ = log_epoch();
-    }
+    void attach_resume(const resume& r, const resume_token& token);
     /// The link is gone. The session stays.
-    void detach() noexcept {
-        phase_ = phase::detached;
-        reset_link();
-    }
+    void detach() noexcept;
     /// The session is over, with the position of the peer where it is known. Outcomes follow;
-    /// in the client role what may be sent again returns to the queue.
-    void end_epoch(std::optional<std::uint64_t> position) {
-        has_epoch_ = false;
-        gap_seen_ = false;
-        ++epoch_serial_;
-        (void)log_.add({.kind = record_kind::epoch_ended, .epoch = epoch_});
-        out_.end_epoch(position);
-        in_.begin_epoch();
-    }
+    /// what may be sent again returns to the queue. The positions of `in()` stay until the next
+    /// epoch begins, for a tombstone.
+    void end_epoch(std::optional<std::uint64_t> position);
 
-    // ---- input -----------------------------------------------------------------------------
+    // ---- input: detail/data_path.hpp -------------------------------------------------------
 
-    [[nodiscard]] action on_frame(byte_view frame, time_point now) {
-        envelope e;
-        if (auto ec = decode(frame, e)) return fail(ec, close_code::protocol_error);
-        switch (e.type) {
-        case frame_type::data: return on_data(frame, e, now);
-        case frame_type::ack:
-        case frame_type::ping:
-        case frame_type::pong: return on_position(frame, e);
-        case frame_type::welcome: return on_welcome(frame, e);
-        case frame_type::resumed: return on_resumed(frame, e);
-        case frame_type::resume_failed: return on_resume_failed(frame, e);
-        case frame_type::datagram: return on_datagram(frame, e);
-        default: break;
-        }
-        if (static_cast<std::uint8_t>(e.type) >= first_skippable_type) return {};
-        return fail(errc::session_protocol, close_code::protocol_error);
-    }
+    [[nodiscard]] action on_frame(byte_view frame, time_point now);
     /// The application took responsibility for `seq` (or is being handed it, on hand-off).
     void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now) {
-        if (epoch_serial == epoch_serial_) in_.finish(seq, now);
+        if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now);
     }
     void on_time(time_point now) noexcept { in_.on_time(now); }
     [[nodiscard]] time_point deadline() const noexcept {
         return phase_ == phase::attached ? in_.ack_deadline() : never;
-    }
-    void request_ping() noexcept { ping_wanted_ = true; }
-    void flush_ack() noexcept {
-        if (phase_ == phase::attached) in_.force_ack();
     }
 
     // ---- journal ---------------------------------------------------------------------------
@@ -169,7 +78,8 @@ public:
         log_.end_commit();
         in_.end_commit();
     }
-
+    /// Something is not durable yet, also while a commit is under way: it is too early to close.
+    [[nodiscard]] bool commit_pending() const noexcept { return log_.dirty(); }
     [[nodiscard]] std::uint64_t last_lsn() const noexcept { return log_.last(); }
     [[nodiscard]] std::uint64_t durable_lsn() const noexcept { return log_.durable(); }
     /// What the store remembers of an earlier incarnation. Before the first link.
@@ -178,31 +88,21 @@ public:
         options_.boot = boot;
     }
 
-    // ---- output ----------------------------------------------------------------------------
+    // ---- output: detail/output.hpp ---------------------------------------------------------
 
+    void request_ping() noexcept { ping_wanted_ = true; }
+    /// The link will be closed: an ACK says once more what was accepted.
+    void flush_ack() noexcept {
+        if (phase_ == phase::attached) in_.force_ack();
+    }
     /// Numbers waiting messages for the attached link, `budget` bytes of payload at most.
     void assign(std::size_t budget) {
         if (phase_ == phase::attached) out_.assign(budget);
     }
     /// The next frame of the attached link, if any. Views are valid until the next call.
-    [[nodiscard]] std::optional<outgoing_frame> next_frame() {
-        if (control_ != control::none) return next_handshake_frame();
-        if (phase_ != phase::attached) return std::nullopt;
-        if (pong_wanted_) return position_frame(frame_type::pong, pong_wanted_);
-        if (ping_wanted_) return position_frame(frame_type::ping, ping_wanted_);
-        if (outbox::entry* e = out_.next_to_write()) return data_frame(*e);
-        if (in_.ack_wanted() && in_.ack_useful()) {
-            bool wanted = true;
-            return position_frame(frame_type::ack, wanted);
-        }
-        return std::nullopt;
-    }
+    [[nodiscard]] std::optional<outgoing_frame> next_frame();
     /// Encodes an unnumbered message for the attached link; empty if there is none.
-    [[nodiscard]] byte_view datagram_head(const message& m) {
-        if (phase_ != phase::attached) return {};
-        encode_datagram(head_, m.is_text(), m.bytes(), checksum());
-        return head_;
-    }
+    [[nodiscard]] byte_view datagram_head(const message& m);
 
     // ---- observers -------------------------------------------------------------------------
 
@@ -219,257 +119,44 @@ public:
 
 private:
     enum class phase : std::uint8_t { detached, awaiting_answer, awaiting_confirm, attached };
-    enum class control : std::uint8_t { none, hello, resume, welcome, resumed, confirm };
+    /// The one frame that a phase begins with, while it waits to be written.
+    enum class opening : std::uint8_t { none, hello, resume, welcome, resumed, confirm };
 
-    void set_peer_limit(std::uint64_t bytes) noexcept {
-        peer_max_message_ = bytes;
-        out_.set_max_body(bytes);
-    }
-    [[nodiscard]] std::uint64_t offered_features() const noexcept {
-        return options_.checksum ? feature::checksum : 0;
-    }
+    [[nodiscard]] static action fail(std::error_code ec, close_code code = close_code::protocol_error) noexcept;
+    [[nodiscard]] static action simple(action::kind k) noexcept;
     [[nodiscard]] bool checksum() const noexcept { return (features_ & feature::checksum) != 0; }
-    [[nodiscard]] static action fail(std::error_code ec, close_code code) noexcept {
-        action a;
-        a.what = action::kind::close_link;
-        a.error = ec;
-        a.code = code;
-        return a;
-    }
-    [[nodiscard]] static action simple(action::kind k) noexcept {
-        action a;
-        a.what = k;
-        return a;
-    }
-    void reset_link() noexcept {
-        control_ = control::none;
-        ping_wanted_ = pong_wanted_ = false;
-    }
-    void begin_epoch(std::uint64_t credit_messages, std::uint64_t credit_bytes) noexcept {
-        ++epoch_serial_;
-        out_.begin_epoch(out_.id_base(), credit_messages, credit_bytes);
-        in_.begin_epoch();
-        gap_seen_ = false;
-    }
-    std::uint64_t log_epoch() {
-        return log_.add({.kind = record_kind::epoch_begun, .epoch = epoch_, .token = token_});
-    }
-    // A frame without its checksum is as suspect as one with a wrong checksum.
-    [[nodiscard]] std::error_code verify(byte_view frame, const envelope& e, byte_view payload) const {
-        if (!checksum_matches(frame, e, payload)) return errc::session_checksum;
-        if (checksum() && has_epoch_ && !e.has(flag::checksum)) return errc::session_checksum;
-        return {};
-    }
+    [[nodiscard]] std::uint64_t offered_features() const noexcept { return options_.checksum ? feature::checksum : 0; }
+    [[nodiscard]] std::error_code verify(byte_view frame, const envelope& e, byte_view payload) const noexcept;
 
-    // The first frame of the client after WELCOME or RESUMED is an ACK; until then nothing
-    // else may come, and until then the previous token stays good.
-    [[nodiscard]] action on_position(byte_view frame, const envelope& e) {
-        ack_fields f;
-        if (!decode(e, f)) return fail(errc::session_malformed, close_code::protocol_error);
-        if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
-        const bool confirms = phase_ == phase::awaiting_confirm && e.type == frame_type::ack;
-        if (phase_ != phase::attached && !confirms) return fail(errc::session_protocol, close_code::protocol_error);
-        if (auto ec = apply(f)) return fail(ec, close_code::protocol_error);
-        if (confirms) {
-            phase_ = phase::attached;
-            return simple(resumed_link_ ? action::kind::resumed : action::kind::established);
-        }
-        if (e.type == frame_type::ping) pong_wanted_ = true;
-        return e.type == frame_type::pong ? simple(action::kind::pong) : action{};
-    }
-    [[nodiscard]] std::error_code apply(const ack_fields& f) {
-        out_.on_credit(f.credit_messages, f.credit_bytes);
-        return out_.on_ack(f.accepted);
-    }
+    // detail/handshake.hpp
+    void reset_link() noexcept;
+    void open_with(opening frame, std::uint64_t after_lsn) noexcept;
+    void begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages, std::uint64_t credit_bytes) noexcept;
+    void set_peer_limit(std::uint64_t bytes) noexcept;
+    std::uint64_t log_epoch();
+    void confirm();
+    [[nodiscard]] bool awaits_answer() const noexcept;
+    [[nodiscard]] action on_welcome(byte_view frame, const envelope& e);
+    [[nodiscard]] action on_resumed(byte_view frame, const envelope& e);
+    [[nodiscard]] action on_resume_failed(byte_view frame, const envelope& e);
+    [[nodiscard]] action on_confirmation(const ack_fields& f);
 
-    [[nodiscard]] action on_data(byte_view frame, const envelope& e, time_point now) {
-        if (phase_ != phase::attached) return fail(errc::session_protocol, close_code::protocol_error);
-        data d;
-        action a;
-        if (!decode(e, d, a.payload)) return fail(errc::session_malformed, close_code::protocol_error);
-        if (auto ec = verify(frame, e, a.payload)) return fail(ec, close_code::bad_checksum);
-        if (e.has(flag::more)) return fail(errc::session_protocol, close_code::protocol_error);
-        if (a.payload.size() > options_.max_message_size)
-            return fail(errc::message_too_big, close_code::message_too_big);
-        if (d.has_ack)
-            if (auto ec = apply(d.ack)) return fail(ec, close_code::protocol_error);
-        switch (in_.on_data(d.seq, a.payload.size(), d.ack_now, now)) {
-        case inbox::verdict::duplicate: return {};
-        case inbox::verdict::overrun: return fail(errc::session_protocol, close_code::protocol_error);
-        case inbox::verdict::gap: return on_gap();
-        case inbox::verdict::fresh: break;
-        }
-        gap_seen_ = false;
-        a.what = action::kind::deliver;
-        a.text = d.text;
-        a.seq = d.seq;
-        a.key = d.key;
-        a.id = {peer_origin_, d.seq + peer_id_base_ + static_cast<std::uint64_t>(d.id_delta)};
-        return a;
-    }
-    // One RESUME may mend a gap; a second one without progress in between will not.
-    [[nodiscard]] action on_gap() noexcept {
-        action a = fail(errc::session_gap, close_code::sequence_gap);
-        if (gap_seen_) a.what = action::kind::end_session;
-        gap_seen_ = true;
-        return a;
-    }
-    [[nodiscard]] action on_datagram(byte_view frame, const envelope& e) {
-        if (phase_ != phase::attached) return fail(errc::session_protocol, close_code::protocol_error);
-        if (auto ec = verify(frame, e, e.body)) return fail(ec, close_code::bad_checksum);
-        action a = simple(action::kind::datagram);
-        a.text = e.has(flag::text);
-        a.payload = e.body;
-        return a;
-    }
+    // detail/data_path.hpp
+    [[nodiscard]] action on_position(byte_view frame, const envelope& e);
+    [[nodiscard]] std::error_code apply(const ack_fields& f);
+    [[nodiscard]] action on_data(byte_view frame, const envelope& e, time_point now);
+    [[nodiscard]] action on_gap() noexcept;
+    [[nodiscard]] action on_datagram(byte_view frame, const envelope& e);
+    [[nodiscard]] action on_other(byte_view frame, const envelope& e) const noexcept;
 
-    [[nodiscard]] action on_welcome(byte_view frame, const envelope& e) {
-        welcome w;
-        if (phase_ != phase::awaiting_answer || has_epoch_)
-            return fail(errc::session_protocol, close_code::protocol_error);
-        if (!decode(e, w)) return fail(errc::session_malformed, close_code::protocol_error);
-        if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
-        if (w.version != version) return fail(errc::session_version, close_code::version_mismatch);
-        if ((w.features & ~offered_features()) != 0) return fail(errc::session_protocol, close_code::protocol_error);
-        peer_origin_ = w.origin;
-        peer_id_base_ = w.id_base;
-        set_peer_limit(w.max_message_size);
-        features_ = w.features;
-        epoch_ = w.epoch;
-        token_ = w.token;
-        has_epoch_ = true;
-        begin_epoch(w.credit_messages, w.credit_bytes);
-        confirm();
-        return simple(action::kind::established);
-    }
-    [[nodiscard]] action on_resumed(byte_view frame, const envelope& e) {
-        resumed r;
-        if (phase_ != phase::awaiting_answer || !has_epoch_)
-            return fail(errc::session_protocol, close_code::protocol_error);
-        if (!decode(e, r)) return fail(errc::session_malformed, close_code::protocol_error);
-        if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
-        // The server answers for messages that were never sent, or lost what it had: its state
-        // cannot be trusted, and nothing is completed by it.
-        if (r.accepted > out_.written_through() || r.first_retained > in_.durable_accepted() + 1 ||
-            r.next_seq <= in_.received())
-            return lose_epoch(std::nullopt);
-        token_ = r.token;
-        out_.on_credit(r.credit_messages, r.credit_bytes);
-        (void)out_.on_ack(r.accepted);
-        out_.attach();
-        confirm();
-        return simple(action::kind::resumed);
-    }
-    [[nodiscard]] action on_resume_failed(byte_view frame, const envelope& e) {
-        resume_failed f;
-        if (phase_ != phase::awaiting_answer || !has_epoch_)
-            return fail(errc::session_protocol, close_code::protocol_error);
-        if (!decode(e, f)) return fail(errc::session_malformed, close_code::protocol_error);
-        if (auto ec = verify_answer(frame, e)) return fail(ec, close_code::bad_checksum);
-        if (f.has_position && f.accepted <= out_.written_through()) return lose_epoch(f.accepted);
-        return lose_epoch(std::nullopt);
-    }
-    // A server that does not know the session cannot know whether checksums were agreed.
-    [[nodiscard]] static std::error_code verify_answer(byte_view frame, const envelope& e) {
-        return checksum_matches(frame, e, {}) ? std::error_code{} : errc::session_checksum;
-    }
-    [[nodiscard]] action lose_epoch(std::optional<std::uint64_t> position) {
-        end_epoch(position);
-        control_ = control::hello;
-        control_lsn_ = log_.last();
-        return simple(action::kind::epoch_lost);
-    }
-    // Token and epoch are durable before the frame that retires the previous token.
-    void confirm() {
-        control_ = control::confirm;
-        control_lsn_ = log_epoch();
-        phase_ = phase::attached;
-    }
-
-    [[nodiscard]] std::optional<outgoing_frame> next_handshake_frame() {
-        if (control_lsn_ > log_.durable()) return std::nullopt;
-        switch (std::exchange(control_, control::none)) {
-        case control::hello: encode_hello(); break;
-        case control::resume: encode_resume(); break;
-        case control::welcome: encode_welcome(); break;
-        case control::resumed: encode_resumed(); break;
-        default:
-            encode(head_, frame_type::ack, in_.ack(), checksum());
-            in_.announced();
-            break;
-        }
-        return outgoing_frame{head_, nullptr};
-    }
-    void encode_hello() {
-        hello h;
-        h.features = offered_features();
-        h.max_message_size = options_.max_message_size;
-        h.credit_messages = options_.receive.window_messages;
-        h.credit_bytes = options_.receive.window_bytes;
-        h.origin = options_.origin;
-        h.id_base = out_.id_base();
-        h.durable = options_.durable;
-        encode(head_, h, options_.checksum);
-    }
-    void encode_resume() {
-        resume r;
-        r.token = token_;
-        r.epoch = epoch_;
-        r.attempt = std::uint64_t{options_.boot} << 32 | attempt_;
-        r.accepted = in_.durable_accepted();
-        r.first_retained = out_.first_retained();
-        r.next_seq = out_.next_seq();
-        encode(head_, r, options_.checksum);
-    }
-    void encode_welcome() {
-        resumed_link_ = false;
-        welcome w;
-        w.features = features_;
-        w.max_message_size = options_.max_message_size;
-        w.credit_messages = options_.receive.window_messages;
-        w.credit_bytes = options_.receive.window_bytes;
-        w.epoch = epoch_;
-        w.token = token_;
-        w.origin = options_.origin;
-        w.id_base = out_.epoch_id_base();
-        w.session_ttl_ms = static_cast<std::uint64_t>(options_.session_ttl.count());
-        w.durable = options_.durable;
-        w.dedup_kept = true;
-        encode(head_, w, checksum());
-    }
-    void encode_resumed() {
-        resumed_link_ = true;
-        resumed r;
-        const ack_fields position = in_.ack();
-        r.accepted = position.accepted;
-        r.first_retained = out_.first_retained();
-        r.next_seq = out_.next_seq();
-        r.token = token_;
-        r.credit_messages = position.credit_messages;
-        r.credit_bytes = position.credit_bytes;
-        encode(head_, r, checksum());
-        in_.announced();
-    }
-    [[nodiscard]] outgoing_frame position_frame(frame_type type, bool& wanted) {
-        wanted = false;
-        encode(head_, type, in_.ack(), checksum());
-        in_.announced();
-        return {head_, nullptr};
-    }
-    [[nodiscard]] outgoing_frame data_frame(outbox::entry& e) {
-        data d;
-        d.seq = out_.cursor();
-        d.id_delta = static_cast<std::int64_t>(e.counter - d.seq - out_.epoch_id_base());
-        d.text = e.body.is_text();
-        d.ack_now = out_.nothing_further();
-        d.has_ack = in_.ack_useful();
-        if (e.key) d.key = *e.key;
-        if (d.has_ack) d.ack = in_.ack();
-        encode(head_, d, e.body.bytes(), checksum());
-        if (d.has_ack) in_.announced();
-        out_.written(e);
-        return {head_, &e.body};
-    }
+    // detail/output.hpp
+    [[nodiscard]] std::optional<outgoing_frame> opening_frame();
+    [[nodiscard]] outgoing_frame position_frame(frame_type type);
+    [[nodiscard]] outgoing_frame data_frame(outbox::entry& e);
+    void encode_hello();
+    void encode_resume();
+    void encode_welcome();
+    void encode_resumed();
 
     endpoint_options options_;
     journal log_;
@@ -477,14 +164,16 @@ private:
     inbox in_;
     byte_vector head_;
     phase phase_ = phase::detached;
-    control control_ = control::none;
+    opening opening_ = opening::none;
     bool ping_wanted_ = false;
     bool pong_wanted_ = false;
     bool has_epoch_ = false;
-    bool resumed_link_ = false;
+    bool resuming_ = false;  // server: the present attach is not the session's first
     bool gap_seen_ = false;
-    std::uint32_t attempt_ = 0;
-    std::uint64_t control_lsn_ = 0;
+    std::uint64_t attempt_ = 0;
+    std::uint64_t opening_lsn_ = 0;    // the opening frame waits until the journal is durable up to here
+    std::uint64_t ended_lsn_ = 0;      // record of the last epoch's end
+    std::uint64_t hello_id_base_ = 0;  // as told in HELLO; the queue may change until WELCOME
     std::uint64_t epoch_serial_ = 0;
     std::uint64_t features_ = 0;
     std::uint64_t peer_max_message_ = UINT64_MAX;
@@ -496,3 +185,7 @@ private:
 
 }  // namespace session
 }  // namespace hawser::inline v0
+
+#include <hawser/protocol/session/detail/handshake.hpp>
+#include <hawser/protocol/session/detail/data_path.hpp>
+#include <hawser/protocol/session/detail/output.hpp>

@@ -34,7 +34,8 @@ public:
 
     inbox(journal& log, const inbox_limits& limits) noexcept : log_(log), limits_(limits) {}
 
-    /// A new epoch starts: numbers from 1.
+    /// A new epoch starts: numbers from 1. Until then the positions of the last one can be read,
+    /// because a tombstone answers with them.
     void begin_epoch() noexcept {
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = due_ = 0;
         accepted_bytes_ = pending_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = 0;
@@ -45,8 +46,9 @@ public:
 
     [[nodiscard]] verdict on_data(std::uint64_t seq, std::size_t size, bool ack_now, time_point now) {
         if (seq <= received_) {
-            // Its sender may have missed the acknowledgement.
+            // Its sender may have missed the acknowledgement, or waits for it now.
             if (seq <= accepted_) request_ack(now, true);
+            else if (ack_now) due_ = std::max(due_, seq);
             return verdict::duplicate;
         }
         if (seq != received_ + 1) return verdict::gap;
@@ -62,19 +64,20 @@ public:
     }
 
     /// The application has finished with a message (or was handed it, in mode on hand-off),
-    /// in any order. Unknown and repeated numbers are ignored.
+    /// in any order. Unknown and repeated numbers are ignored. Throws std::bad_alloc; it may be
+    /// called again then.
     void finish(std::uint64_t seq, time_point now) {
         if (seq <= accepted_ || seq > received_) return;
         pending_[static_cast<std::size_t>(seq - accepted_ - 1)].done = true;
-        const std::uint64_t before = accepted_;
-        while (!pending_.empty() && pending_.front().done) {
+        std::uint64_t prefix = 0;
+        while (prefix < pending_.size() && pending_[static_cast<std::size_t>(prefix)].done) ++prefix;
+        if (prefix == 0) return;
+        (void)log_.add(record_kind::accepted, 0, accepted_ + prefix);
+        for (; prefix > 0; --prefix, ++accepted_) {
             const std::uint64_t size = pending_.pop_front().size;
             accepted_bytes_ += size;
             pending_bytes_ -= size;
-            ++accepted_;
         }
-        if (accepted_ == before) return;
-        (void)log_.add(record_kind::accepted, 0, accepted_);
         const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
                           (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
         request_ack(now, half || (due_ != 0 && accepted_ >= due_));
@@ -98,7 +101,8 @@ public:
     [[nodiscard]] bool ack_wanted() const noexcept { return urgent_; }
     /// Whether an ACK would say anything new.
     [[nodiscard]] bool ack_useful() const noexcept { return durable_accepted_ > announced_ || forced_; }
-    [[nodiscard]] time_point ack_deadline() const noexcept { return ack_deadline_; }
+    /// When `on_time` is due; never while an ACK is wanted anyway and waits for the journal.
+    [[nodiscard]] time_point ack_deadline() const noexcept { return urgent_ ? never : ack_deadline_; }
     void on_time(time_point now) noexcept {
         if (ack_deadline_ <= now) urgent_ = true;
     }

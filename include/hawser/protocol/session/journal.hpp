@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hawser::inline v0 {
@@ -55,6 +56,8 @@ public:
     [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
     [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }
     [[nodiscard]] bool wants_commit() const noexcept { return !committing_ && last_ > durable_; }
+    /// Something is not durable yet, also while a commit is under way.
+    [[nodiscard]] bool dirty() const noexcept { return last_ > durable_; }
 
     /// Hands out the records added since the last commit.
     [[nodiscard]] std::vector<record> begin_commit() {

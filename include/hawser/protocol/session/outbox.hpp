@@ -4,54 +4,38 @@
 #pragma once
 
 #include <hawser/core/errc.hpp>
-#include <hawser/core/message.hpp>
-#include <hawser/core/outcome.hpp>
 #include <hawser/core/ring.hpp>
-#include <hawser/core/time.hpp>
 #include <hawser/protocol/session/journal.hpp>
+#include <hawser/protocol/session/outcome_log.hpp>
+#include <hawser/protocol/session/waiting_queue.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace hawser::inline v0 {
 namespace session {
 
-/// Somebody who wants to know what became of a message. Owned by the outbox until then.
-struct outcome_waiter {
-    virtual ~outcome_waiter() = default;
-    std::unique_ptr<outcome_waiter> next;
-};
-
-/// A message whose outcome is known.
-struct finished_message {
-    std::uint64_t counter = 0;
-    std::uint64_t lsn = 0;  ///< report it when the journal is durable up to here
-    outcome result = outcome::pending;
-    time_point enqueued{};
-    std::unique_ptr<outcome_waiter> waiters;
+struct outbox_limits {
+    std::uint64_t window_messages = 1024;          ///< written and not acknowledged, at most
+    std::uint64_t window_bytes = 16 * 1024 * 1024; ///< their payload bytes, at most; one message always goes
+    std::uint64_t sequence_end = max_seq;          ///< no number from here on is given in one epoch
 };
 
 /// Queue and window of one direction. Sequence numbers are assigned just before the first
 /// write; from then on a message is acknowledged, or the epoch ends and its sender is told.
-/// In plain mode only the queue is used. Thread safety: none.
+/// In plain mode only the queue is used. A function that throws std::bad_alloc loses no message
+/// and may be called again. Thread safety: none.
 class outbox {
 public:
-    struct entry {
-        std::uint64_t counter = 0;
-        std::uint64_t end_offset = 0;  ///< payload bytes of the epoch up to and with this message
-        std::uint64_t lsn = 0;
-        message body;
-        std::unique_ptr<std::string> key;
-        std::unique_ptr<outcome_waiter> waiters;
-        time_point enqueued{};
-        bool written = false;
-        bool withdrawn = false;  ///< cancelled in the queue; skipped when its turn comes
-    };
+    using entry = outgoing_message;
 
-    outbox(journal& log, std::uint64_t window_messages) noexcept
-        : log_(log), window_limit_(window_messages) {}
+    outbox(journal& log, const outbox_limits& limits) noexcept : log_(log), outcomes_(log), limits_(limits) {}
 
     // ---- the application's side --------------------------------------------------------
 
@@ -61,56 +45,44 @@ public:
         entry e;
         e.counter = next_counter_;
         if (!key.empty()) e.key = std::make_unique<std::string>(key);
+        e.body = std::move(body);
         e.waiters = std::move(waiter);
         e.enqueued = now;
-        const std::size_t cost = footprint(body);
-        e.body = std::move(body);
         entry& kept = queue_.push_back(std::move(e));
-        if (log_.keeps_records())
-            kept.lsn = log_.add({.kind = record_kind::enqueued, .counter = kept.counter, .body = kept.body,
-                                 .key = std::string(key)});
-        else
-            kept.lsn = log_.add(record_kind::enqueued, kept.counter);
-        queued_bytes_ += cost;
-        ++queued_;
+        try {
+            kept.lsn = log_enqueued(kept);
+        } catch (...) {
+            queue_.undo_push_back();
+            throw;
+        }
         return next_counter_++;
     }
-
-    /// Withdraws a message that was never written. False if it was, or is not waiting here.
+    /// Withdraws a message that waits and was never written. False if there is none such.
     bool cancel(std::uint64_t counter, outcome result = outcome::cancelled) {
-        entry* e = find_queued(counter);
-        if (!e || e->written || e->withdrawn) return false;
-        e->withdrawn = true;
-        take_from_queue(*e);
-        finish(std::move(*e), result);
+        entry* e = queue_.find(counter);
+        if (!e || e->written) return false;
+        outcomes_.add(*e, result);
+        queue_.withdraw(*e);
         return true;
     }
-
-    /// Attaches a waiter to a live message; gives it back if the message is not live.
+    /// Attaches a waiter to a message that was not reported yet; otherwise gives it back.
     [[nodiscard]] std::unique_ptr<outcome_waiter> add_waiter(std::uint64_t counter,
-                                                             std::unique_ptr<outcome_waiter> waiter) {
-        entry* e = find(counter);
-        if (!e) return waiter;
-        waiter->next = std::move(e->waiters);
-        e->waiters = std::move(waiter);
-        return nullptr;
+                                                             std::unique_ptr<outcome_waiter> waiter) noexcept {
+        if (entry* e = find(counter)) session::add_waiter(e->waiters, std::move(waiter));
+        else if (auto* f = outcomes_.find_unreported(counter)) session::add_waiter(f->waiters, std::move(waiter));
+        return waiter;
     }
+    /// A message that waits or flies, or null.
     [[nodiscard]] entry* find(std::uint64_t counter) noexcept {
-        for (std::size_t i = 0; i < window_.size(); ++i)
-            if (window_[i].counter == counter) return &window_[i];
-        entry* e = find_queued(counter);
-        return e && !e->withdrawn ? e : nullptr;
+        if (!window_.empty() && counter <= window_.back().counter) return find_in_window(counter);
+        return queue_.find(counter);
     }
-    /// Outcome of a message issued here; `pending` while it is live, nothing if it cannot be told.
+    /// Outcome of a message issued here; `pending` until it is reported, nothing if it cannot be told.
     [[nodiscard]] std::optional<outcome> lookup(std::uint64_t counter, outcome normally) noexcept {
         if (counter == 0 || counter >= next_counter_) return std::nullopt;
-        if (find(counter)) return outcome::pending;
-        for (std::size_t i = exceptions_.size(); i-- > 0;)
-            if (exceptions_[i].counter == counter) return exceptions_[i].result;
-        if (counter <= forgotten_through_) return std::nullopt;
-        return normally;
+        if (find(counter) || outcomes_.find_unreported(counter)) return outcome::pending;
+        return outcomes_.lookup(counter, normally);
     }
-
     /// A message that does not pass through the queue takes its counter here.
     [[nodiscard]] std::uint64_t take_counter() noexcept { return next_counter_++; }
     /// Counters up to `last` were given elsewhere. Before the first message.
@@ -120,37 +92,33 @@ public:
     void find_if(Visit&& visit) {
         for (std::size_t i = 0; i < window_.size(); ++i)
             if (visit(window_[i])) return;
-        for (std::size_t i = 0; i < queue_.size(); ++i)
-            if (!queue_[i].withdrawn && visit(queue_[i])) return;
+        (void)queue_.find_if(visit);
     }
 
     // ---- plain mode ----------------------------------------------------------------------
 
     /// Takes the oldest waiting message whose acceptance is durable; nothing if there is none.
-    [[nodiscard]] std::optional<entry> pop_plain() {
-        drop_withdrawn();
-        if (queue_.empty() || queue_.front().lsn > log_.durable()) return std::nullopt;
-        entry e = queue_.pop_front();
-        take_from_queue(e);
-        return e;
+    [[nodiscard]] std::optional<entry> pop_plain() noexcept {
+        const entry* e = queue_.front();
+        if (!e || e->lsn > log_.durable()) return std::nullopt;
+        return queue_.pop_front();
     }
-    void finish_plain(entry e, outcome result) { finish(std::move(e), result); }
+    void finish_plain(entry e, outcome result) { outcomes_.add(e, result); }
 
     // ---- the link's side -----------------------------------------------------------------
 
-    /// The peer's `id_base` of a new epoch: the counter before that of the first message.
+    /// `id_base` for a new epoch: the counter before that of the first message.
     [[nodiscard]] std::uint64_t id_base() noexcept {
-        drop_withdrawn();
-        return (queue_.empty() ? next_counter_ : queue_.front().counter) - 1;
+        const entry* e = queue_.front();
+        return (e ? e->counter : next_counter_) - 1;
     }
     /// A new epoch starts: numbers from 1, with the peer's credit.
     void begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages, std::uint64_t credit_bytes) noexcept {
         epoch_id_base_ = id_base;
         credit_messages_ = credit_messages;
         credit_bytes_ = credit_bytes;
-        acked_ = written_ = 0;
+        acked_ = written_ = assigned_bytes_ = acked_bytes_ = 0;
         next_seq_ = cursor_ = 1;
-        assigned_bytes_ = 0;
     }
     /// A link attaches; everything not accepted by the peer is written again, in order.
     void attach() noexcept { cursor_ = acked_ + 1; }
@@ -159,29 +127,29 @@ public:
     /// bytes that the link takes now) allow.
     void assign(std::size_t budget) {
         std::size_t taken = 0;
-        for (;;) {
-            drop_withdrawn();
-            if (queue_.empty() || taken >= budget || window_.size() >= window_limit_ || next_seq_ >= max_seq) return;
-            if (queue_.front().body.size() > max_body_) {
-                refuse_front();
+        while (entry* e = taken < budget ? queue_.front() : nullptr) {
+            if (e->body.size() > max_body_) {
+                outcomes_.add(*e, outcome::refused);
+                (void)queue_.pop_front();
                 continue;
             }
-            const std::uint64_t end = assigned_bytes_ + queue_.front().body.size();
-            if (!within_credit(next_seq_, end)) return;
-            entry& e = window_.push_back(queue_.pop_front());
-            take_from_queue(e);
-            e.end_offset = assigned_bytes_ = end;
-            e.lsn = log_.add(record_kind::assigned, e.counter, next_seq_);
-            ++next_seq_;
-            taken += e.body.size() + 64;
+            if (!may_assign(e->body.size())) return;
+            assign_front();
+            taken += window_.back().body.size() + per_message_budget;
         }
     }
     /// The next message to write on this link, or null; its number is `cursor()`.
     [[nodiscard]] entry* next_to_write() noexcept {
         if (cursor_ >= next_seq_) return nullptr;
-        entry& e = window_[static_cast<std::size_t>(cursor_ - acked_ - 1)];
-        if (e.lsn > log_.durable() || !within_credit(cursor_, e.end_offset)) return nullptr;
-        return &e;
+        entry& e = at(cursor_);
+        return e.lsn <= log_.durable() && within_credit(cursor_, e.end_offset) ? &e : nullptr;
+    }
+    /// Nothing can follow the message at the cursor before the peer has acknowledged something:
+    /// there is nothing, or window or credit are used up.
+    [[nodiscard]] bool last_for_now() noexcept {
+        if (cursor_ + 1 < next_seq_) return !within_credit(cursor_ + 1, at(cursor_ + 1).end_offset);
+        const entry* e = queue_.front();
+        return !e || !may_assign(e->body.size());
     }
     void written(entry& e) noexcept {
         e.written = true;
@@ -193,7 +161,8 @@ public:
     [[nodiscard]] std::error_code on_ack(std::uint64_t accepted) {
         if (accepted > written_) return errc::session_protocol;
         while (acked_ < accepted) {
-            finish(window_.pop_front(), outcome::acknowledged);
+            outcomes_.add(window_.front(), outcome::acknowledged);
+            acked_bytes_ = window_.pop_front().end_offset;
             ++acked_;
         }
         cursor_ = std::max(cursor_, acked_ + 1);
@@ -201,53 +170,44 @@ public:
     }
     /// The peer takes no larger message; one that waits and is larger ends `refused`.
     void set_max_body(std::uint64_t bytes) noexcept { max_body_ = bytes; }
+    /// Credit is absolute and never shrinks.
     void on_credit(std::uint64_t messages, std::uint64_t bytes) noexcept {
         credit_messages_ = std::max(credit_messages_, messages);
         credit_bytes_ = std::max(credit_bytes_, bytes);
     }
 
-    /// The epoch is over. Up to `position` messages are acknowledged; with a position the rest
-    /// is sent again first, in old order; without one, what was written ends `unknown`.
+    /// The epoch is over. Up to `position` messages are acknowledged. With a position the rest
+    /// is sent again first, in old order; without one that holds for what was not written in
+    /// this epoch, and the others end `unknown`.
     void end_epoch(std::optional<std::uint64_t> position) {
         if (position) (void)on_ack(std::min(*position, written_));
         while (!window_.empty()) {
-            entry e = window_.pop_back();
-            if (!position && e.written) {
-                unknown_.push_back(std::move(e));
-            } else {
-                queued_bytes_ += footprint(e.body);
-                ++queued_;
-                (void)queue_.push_front(std::move(e));
-            }
+            const std::uint64_t seq = acked_ + window_.size();
+            if (!position && seq <= written_) break;
+            queue_.push_front(window_.back());
+            (void)window_.pop_back();
         }
-        while (!unknown_.empty()) finish(unknown_.pop_back(), outcome::unknown);
+        while (!window_.empty()) {
+            outcomes_.add(window_.front(), outcome::unknown);
+            (void)window_.pop_front();
+        }
         begin_epoch(0, 0, 0);
     }
     /// The socket ends: nothing stays behind. Written messages end `unknown`, others `result`.
     void finish_all(outcome result) {
         end_epoch(std::nullopt);
-        while (!queue_.empty()) {
-            entry e = queue_.pop_front();
-            if (e.withdrawn) continue;
-            take_from_queue(e);
-            const outcome r = e.written ? outcome::unknown : result;
-            finish(std::move(e), r);
+        while (entry* e = queue_.front()) {
+            outcomes_.add(*e, result);
+            (void)queue_.pop_front();
         }
     }
 
     /// The next message whose outcome is known and whose record is durable.
-    [[nodiscard]] std::optional<finished_message> pop_finished() noexcept {
-        if (finished_.empty() || finished_.front().lsn > log_.durable()) return std::nullopt;
-        return finished_.pop_front();
-    }
-
+    [[nodiscard]] std::optional<finished_message> pop_finished() noexcept { return outcomes_.pop(); }
     /// Hands out everything finished, durable or not: the socket goes and nobody will ask again.
     template <class Visit>
     void drain_finished(Visit&& visit) {
-        while (!finished_.empty()) {
-            finished_message f = finished_.pop_front();
-            visit(f);
-        }
+        outcomes_.drain(visit);
     }
 
     // ---- observers -------------------------------------------------------------------------
@@ -258,75 +218,79 @@ public:
     [[nodiscard]] std::uint64_t written_through() const noexcept { return written_; }
     [[nodiscard]] std::uint64_t first_retained() const noexcept { return acked_ + 1; }
     [[nodiscard]] std::uint64_t epoch_id_base() const noexcept { return epoch_id_base_; }
-    [[nodiscard]] std::size_t queued() const noexcept { return queued_; }
-    [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
+    [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
+    [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
+    /// Places in the queue, those of withdrawn messages included.
+    [[nodiscard]] std::size_t queue_slots() const noexcept { return queue_.slots(); }
     [[nodiscard]] std::size_t in_flight() const noexcept { return window_.size(); }
-    [[nodiscard]] bool drained() const noexcept { return queued_ == 0 && window_.empty(); }
-    /// Nothing further could be written after the message at the cursor.
-    [[nodiscard]] bool nothing_further() const noexcept { return cursor_ + 1 >= next_seq_ && queued_ == 0; }
+    [[nodiscard]] std::uint64_t in_flight_bytes() const noexcept { return assigned_bytes_ - acked_bytes_; }
+    [[nodiscard]] bool drained() const noexcept { return queued() == 0 && window_.empty(); }
+    /// All numbers of the epoch are used and acknowledged.
+    [[nodiscard]] bool exhausted() const noexcept { return next_seq_ >= limits_.sequence_end && window_.empty(); }
     /// Messages counted: those accepted since the start.
     [[nodiscard]] std::uint64_t next_counter() const noexcept { return next_counter_; }
 
-    [[nodiscard]] static std::size_t footprint(const message& m) noexcept { return m.footprint() + sizeof(entry); }
+    [[nodiscard]] static std::size_t footprint(const message& m) noexcept { return session::footprint(m); }
 
 private:
-    static constexpr std::size_t max_exceptions = 1024;
-    struct exception { std::uint64_t counter; outcome result; };
+    // What the head of a DATA frame takes of a link's budget, rounded up.
+    static constexpr std::size_t per_message_budget = 64;
 
+    std::uint64_t log_enqueued(const entry& e) {
+        if (!log_.keeps_records()) return log_.add(record_kind::enqueued, e.counter);
+        return log_.add({.kind = record_kind::enqueued,
+                         .counter = e.counter,
+                         .body = e.body,
+                         .key = e.key ? *e.key : std::string()});
+    }
+    [[nodiscard]] entry& at(std::uint64_t seq) noexcept { return window_[static_cast<std::size_t>(seq - acked_ - 1)]; }
     [[nodiscard]] bool within_credit(std::uint64_t seq, std::uint64_t end) const noexcept {
         return (seq <= credit_messages_ && end <= credit_bytes_) || seq == acked_ + 1;
     }
-    void refuse_front() {
-        entry e = queue_.pop_front();
-        take_from_queue(e);
-        const outcome result = e.written ? outcome::unknown : outcome::refused;
-        finish(std::move(e), result);
+    [[nodiscard]] bool may_assign(std::size_t size) const noexcept {
+        if (next_seq_ >= limits_.sequence_end || window_.size() >= limits_.window_messages) return false;
+        if (!window_.empty() && in_flight_bytes() + size > limits_.window_bytes) return false;
+        return within_credit(next_seq_, assigned_bytes_ + size);
     }
-    void drop_withdrawn() noexcept {
-        while (!queue_.empty() && queue_.front().withdrawn) (void)queue_.pop_front();
+    void assign_front() {
+        entry& slot = window_.push_back({});
+        std::uint64_t lsn = 0;
+        try {
+            lsn = log_.add(record_kind::assigned, queue_.front()->counter, next_seq_);
+        } catch (...) {
+            (void)window_.pop_back();
+            throw;
+        }
+        slot = queue_.pop_front();
+        slot.lsn = lsn;
+        slot.end_offset = assigned_bytes_ += slot.body.size();
+        ++next_seq_;
     }
-    void take_from_queue(const entry& e) noexcept {
-        queued_bytes_ -= footprint(e.body);
-        --queued_;
-    }
-    // Counters rise along the queue: what is sent again goes in front, in old order.
-    [[nodiscard]] entry* find_queued(std::uint64_t counter) noexcept {
-        std::size_t low = 0, high = queue_.size();
+    // Counters rise along the window, as they do along the queue.
+    [[nodiscard]] entry* find_in_window(std::uint64_t counter) noexcept {
+        std::size_t low = 0, high = window_.size();
         while (low < high) {
             const std::size_t middle = low + (high - low) / 2;
-            if (queue_[middle].counter < counter) low = middle + 1;
+            if (window_[middle].counter < counter) low = middle + 1;
             else high = middle;
         }
-        return low < queue_.size() && queue_[low].counter == counter ? &queue_[low] : nullptr;
-    }
-    void finish(entry&& e, outcome result) {
-        const std::uint64_t lsn = log_.add(record_kind::finished, e.counter, 0, result);
-        if (result != outcome::acknowledged && result != outcome::written) {
-            if (exceptions_.size() == max_exceptions)
-                forgotten_through_ = std::max(forgotten_through_, exceptions_.pop_front().counter);
-            (void)exceptions_.push_back({e.counter, result});
-        }
-        (void)finished_.push_back({e.counter, lsn, result, e.enqueued, std::move(e.waiters)});
+        return low < window_.size() && window_[low].counter == counter ? &window_[low] : nullptr;
     }
 
     journal& log_;
-    ring<entry> queue_;
+    waiting_queue queue_;
     ring<entry> window_;
-    ring<entry> unknown_;
-    ring<finished_message> finished_;
-    ring<exception> exceptions_;
-    std::size_t queued_ = 0;
-    std::size_t queued_bytes_ = 0;
-    std::uint64_t window_limit_;
+    outcome_log outcomes_;
+    outbox_limits limits_;
     std::uint64_t max_body_ = UINT64_MAX;
     std::uint64_t next_counter_ = 1;
-    std::uint64_t forgotten_through_ = 0;
     std::uint64_t epoch_id_base_ = 0;
     std::uint64_t next_seq_ = 1;
     std::uint64_t cursor_ = 1;
     std::uint64_t acked_ = 0;
     std::uint64_t written_ = 0;
-    std::uint64_t assigned_bytes_ = 0;
+    std::uint64_t assigned_bytes_ = 0;  // payload of the epoch, up to next_seq_ - 1
+    std::uint64_t acked_bytes_ = 0;     // the same, up to acked_
     std::uint64_t credit_messages_ = 0;
     std::uint64_t credit_bytes_ = 0;
 };

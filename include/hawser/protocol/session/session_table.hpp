@@ -4,127 +4,93 @@
 #pragma once
 
 #include <hawser/core/time.hpp>
-#include <hawser/protocol/session/endpoint.hpp>
+#include <hawser/protocol/session/session_record.hpp>
 #include <hawser/protocol/session/sha256.hpp>
 
 #include <cassert>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace hawser::inline v0 {
 namespace session {
 
-/// What a listener keeps of a session: alive with its endpoint, or a tombstone that answers
-/// a late RESUME truthfully.
-struct session_record {
-    std::uint64_t serial = 0;
-    epoch_id epoch{};
-    token_hash current{};
-    token_hash previous{};
-    bool has_previous = false;
-    bool alive = true;
-    bool attached = false;
-    bool confirmed = false;
-    std::uint64_t generation = 1;
-    std::uint64_t highest_attempt = 0;
-    std::string principal;
-    endpoint* state = nullptr;   ///< of the owner; null in a tombstone
-    void* owner = nullptr;       ///< the shell's, given back by `decide`
-    time_point expires = never;  ///< of a detached session, or of a tombstone
-    bool has_position = false;
-    std::uint64_t accepted = 0;  ///< of a tombstone
-};
-
-/// The answer to a RESUME.
-struct resume_decision {
-    enum class kind : std::uint8_t {
-        failed,  ///< answer RESUME_FAILED with `answer`; nothing else changes
-        stale,   ///< close the link; the session is untouched
-        ended,   ///< as failed, and `record`'s session just became a tombstone: end its owner
-        resume,  ///< attach `record`'s endpoint; its older link is superseded
-    };
-    kind what = kind::failed;
-    resume_failed answer;
-    session_record* record = nullptr;
-    void* owner = nullptr;
-    /// Position for the owner's own window when the session ended; none: outcomes unknown.
-    std::optional<std::uint64_t> own_position;
-};
-
 /// All sessions of one listener. Bounded: beyond `max_sessions` the oldest tombstones are
-/// forgotten first, and a new session is refused when all are alive. Thread safety: none.
+/// forgotten first, and a new session is refused when all are alive. Only std::bad_alloc is
+/// thrown, and nothing changed then. Thread safety: none.
 class session_table {
 public:
     explicit session_table(std::size_t max_sessions) : max_sessions_(max_sessions) {}
+    session_table(const session_table&) = delete;
+    session_table& operator=(const session_table&) = delete;
 
     /// Adds a session. Null when the table is full.
     session_record* add(const epoch_id& epoch, const resume_token& current, std::string principal, endpoint* state,
                         void* owner) {
-        if (records_.size() >= max_sessions_ && !forget_oldest_tombstone()) return nullptr;
+        if (records_.size() >= max_sessions_) {
+            if (!oldest_tombstone_) return nullptr;
+            remove(*oldest_tombstone_);
+        }
         auto record = std::make_unique<session_record>();
+        record->serial = last_serial_ + 1;
         record->epoch = epoch;
         record->current = sha256(current);
         record->principal = std::move(principal);
         record->state = state;
         record->owner = owner;
-        session_record* raw = record.get();
-        by_token_.emplace(raw->current, raw);
-        raw->serial = ++last_serial_;
-        records_.emplace(raw->serial, std::move(record));
-        return raw;
+        const auto at = records_.emplace(record->serial, std::move(record)).first;
+        try {
+            by_token_.emplace(at->second->current, at->second.get());
+        } catch (...) {
+            records_.erase(at);
+            throw;
+        }
+        ++last_serial_;
+        return at->second.get();
     }
 
-    /// Rule 13: one atomic step, after authentication.
+    /// Rule 13: one atomic step, after authentication. The rows are those of docs/protocol.md.
     [[nodiscard]] resume_decision decide(const resume& r, std::string_view principal, time_point now) {
-        resume_decision d;
         session_record* s = find(r.token);
-        // A foreign principal's token is answered like one that does not exist.
-        if (!s || s->principal != principal || s->expires <= now) {
-            d.answer.reason = resume_failure::unknown;
-            return d;
-        }
-        if (r.attempt <= s->highest_attempt) {
-            d.what = resume_decision::kind::stale;
-            return d;
-        }
+        // Row 1. A foreign principal's token is answered like one that does not exist.
+        const bool forgotten = s && !s->alive && s->expires <= now;
+        if (!s || forgotten || s->principal != principal) return failed(resume_failure::unknown, std::nullopt);
+        // Row 2.
+        if (r.attempt <= s->highest_attempt) return stale();
         s->highest_attempt = r.attempt;
-        if (!s->alive) return failed(*s, resume_failure::ended);
-        if (std::memcmp(r.epoch.data(), s->epoch.data(), r.epoch.size()) != 0)
-            return failed(*s, resume_failure::epoch, true);
-        outbox& out = s->state->out();
-        const inbox& in = s->state->in();
-        if (r.accepted > out.written_through() || r.accepted >= out.next_seq())
-            return ended(*s, resume_failure::regressed, in.durable_accepted(), std::nullopt, now);
-        if (in.received() >= r.next_seq) return ended(*s, resume_failure::regressed, std::nullopt, r.accepted, now);
-        if (r.first_retained > in.durable_accepted() + 1 || out.first_retained() > r.accepted + 1)
-            return ended(*s, resume_failure::lost, in.durable_accepted(), r.accepted, now);
-        d.what = resume_decision::kind::resume;
-        d.record = s;
-        d.owner = s->owner;
-        return d;
+        // Rows 3 and 4.
+        if (!s->alive) return failed(resume_failure::ended, s->has_position ? std::optional(s->accepted) : std::nullopt);
+        if (r.epoch != s->epoch) return failed(resume_failure::epoch, std::nullopt);
+        return decide_alive(*s, r, now);
     }
 
-    /// After `decide` said resume: the token presented becomes the previous one.
+    /// After `decide` said resume: the token presented becomes the previous one, all others but
+    /// the fresh one end.
     void rotate(session_record& s, const resume_token& presented, const resume_token& fresh) {
         const token_hash used = sha256(presented);
+        const token_hash next = sha256(fresh);
+        assert(used == s.current || (s.has_previous && used == s.previous));
+        by_token_.emplace(next, &s);
         if (s.has_previous && s.previous != used) by_token_.erase(s.previous);
         if (s.current != used) by_token_.erase(s.current);
         s.previous = used;
         s.has_previous = true;
-        s.current = sha256(fresh);
-        by_token_[s.previous] = &s;
-        by_token_[s.current] = &s;
+        s.current = next;
         ++s.generation;
         s.attached = true;
         s.confirmed = false;
         s.expires = never;
     }
     /// The client's first ACK arrived on the attached link: the previous token is retired.
-    void confirm(session_record& s) {
+    void confirm(session_record& s) noexcept {
         if (s.has_previous) by_token_.erase(s.previous);
         s.has_previous = false;
         s.confirmed = true;
@@ -135,6 +101,7 @@ public:
     }
     /// The session is over; a tombstone answers until `expires`.
     void bury(session_record& s, std::optional<std::uint64_t> accepted, time_point expires) noexcept {
+        if (s.alive) append_tombstone(s);
         s.alive = s.attached = false;
         s.has_position = accepted.has_value();
         s.accepted = accepted.value_or(0);
@@ -142,7 +109,8 @@ public:
         s.owner = nullptr;
         s.expires = expires;
     }
-    void remove(session_record& s) {
+    void remove(session_record& s) noexcept {
+        if (!s.alive) unlink_tombstone(s);
         by_token_.erase(s.current);
         if (s.has_previous) by_token_.erase(s.previous);
         records_.erase(s.serial);
@@ -166,6 +134,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
 
 private:
+    // Tokens are random, so any part of their hash is a good hash.
     struct hash_of_hash {
         std::size_t operator()(const token_hash& h) const noexcept {
             std::size_t v;
@@ -180,38 +149,62 @@ private:
         if (it == by_token_.end() || !equal_in_constant_time(it->first, hash)) return nullptr;
         return it->second;
     }
-    [[nodiscard]] static resume_decision failed(session_record& s, resume_failure reason, bool withhold = false) {
+    // Rows 5 to 8.
+    [[nodiscard]] resume_decision decide_alive(session_record& s, const resume& r, time_point now) {
+        const outbox& out = s.state->out();
+        const inbox& in = s.state->in();
+        const std::uint64_t accepted = in.durable_accepted();
+        if (r.accepted > out.written_through())
+            return ended(s, resume_failure::regressed, accepted, std::nullopt, now);
+        if (in.received() >= r.next_seq) return ended(s, resume_failure::regressed, std::nullopt, r.accepted, now);
+        if (r.first_retained > accepted + 1 || out.first_retained() > r.accepted + 1)
+            return ended(s, resume_failure::lost, accepted, r.accepted, now);
+        // Detached for too long, only that nobody looked yet.
+        if (s.expires <= now) return ended(s, resume_failure::ended, accepted, r.accepted, now);
         resume_decision d;
-        d.answer.reason = reason;
-        d.answer.has_position = s.has_position && !withhold;
-        d.answer.accepted = d.answer.has_position ? s.accepted : 0;
+        d.what = resume_decision::kind::resume;
+        d.record = &s;
+        d.owner = s.owner;
         return d;
     }
-    resume_decision ended(session_record& s, resume_failure reason, std::optional<std::uint64_t> accepted,
-                          std::optional<std::uint64_t> own, time_point now) {
+    [[nodiscard]] static resume_decision stale() noexcept {
         resume_decision d;
+        d.what = resume_decision::kind::stale;
+        return d;
+    }
+    [[nodiscard]] static resume_decision failed(resume_failure reason, std::optional<std::uint64_t> accepted) noexcept {
+        resume_decision d;
+        d.answer = {reason, accepted.has_value(), accepted.value_or(0)};
+        return d;
+    }
+    [[nodiscard]] resume_decision ended(session_record& s, resume_failure reason,
+                                        std::optional<std::uint64_t> accepted, std::optional<std::uint64_t> own,
+                                        time_point now) noexcept {
+        resume_decision d = failed(reason, accepted);
         d.what = resume_decision::kind::ended;
-        d.answer.reason = reason;
-        d.answer.has_position = accepted.has_value();
-        d.answer.accepted = accepted.value_or(0);
         d.record = &s;
         d.owner = s.owner;
         d.own_position = own;
         bury(s, accepted, add_saturated(now, tombstone_ttl_));
         return d;
     }
-    bool forget_oldest_tombstone() {
-        session_record* oldest = nullptr;
-        for (auto& [serial, record] : records_)
-            if (!record->alive && (!oldest || record->expires < oldest->expires)) oldest = record.get();
-        if (!oldest) return false;
-        remove(*oldest);
-        return true;
+    // A list through the records, so that the oldest tombstone is found at once in a full table
+    // and burying cannot fail.
+    void append_tombstone(session_record& s) noexcept {
+        s.older = newest_tombstone_;
+        (s.older ? s.older->newer : oldest_tombstone_) = &s;
+        newest_tombstone_ = &s;
+    }
+    void unlink_tombstone(session_record& s) noexcept {
+        (s.older ? s.older->newer : oldest_tombstone_) = s.newer;
+        (s.newer ? s.newer->older : newest_tombstone_) = s.older;
     }
 
     std::size_t max_sessions_;
     duration tombstone_ttl_ = seconds{120};
     std::uint64_t last_serial_ = 0;
+    session_record* oldest_tombstone_ = nullptr;
+    session_record* newest_tombstone_ = nullptr;
     std::map<std::uint64_t, std::unique_ptr<session_record>> records_;  // in order of their beginning
     std::unordered_map<token_hash, session_record*, hash_of_hash> by_token_;
 };

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What comes in: messages, positions, and everything that may not come.
+#pragma once
+
+#include <hawser/protocol/session/endpoint.hpp>
+
+namespace hawser::inline v0 {
+namespace session {
+
+inline action endpoint::fail(std::error_code ec, close_code code) noexcept {
+    action a;
+    a.what = action::kind::close_link;
+    a.error = ec;
+    a.code = code;
+    return a;
+}
+inline action endpoint::simple(action::kind k) noexcept {
+    action a;
+    a.what = k;
+    return a;
+}
+// A frame without its checksum is as suspect as one with a wrong checksum.
+inline std::error_code endpoint::verify(byte_view frame, const envelope& e, byte_view payload) const noexcept {
+    if (!checksum_matches(frame, e, payload)) return errc::session_checksum;
+    if (checksum() && has_epoch_ && !e.has(flag::checksum)) return errc::session_checksum;
+    return {};
+}
+
+inline action endpoint::on_frame(byte_view frame, time_point now) {
+    envelope e;
+    if (auto ec = decode(frame, e)) return fail(ec);
+    switch (e.type) {
+    case frame_type::data: return on_data(frame, e, now);
+    case frame_type::ack:
+    case frame_type::ping:
+    case frame_type::pong: return on_position(frame, e);
+    case frame_type::welcome: return on_welcome(frame, e);
+    case frame_type::resumed: return on_resumed(frame, e);
+    case frame_type::resume_failed: return on_resume_failed(frame, e);
+    case frame_type::datagram: return on_datagram(frame, e);
+    default: return on_other(frame, e);
+    }
+}
+// The checksum decides first: a damaged type must not make a frame vanish silently.
+inline action endpoint::on_other(byte_view frame, const envelope& e) const noexcept {
+    if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
+    const bool skippable = static_cast<std::uint8_t>(e.type) >= first_skippable_type;
+    return skippable && phase_ == phase::attached ? action{} : fail(errc::session_protocol);
+}
+
+inline action endpoint::on_position(byte_view frame, const envelope& e) {
+    ack_fields f;
+    if (!decode(e, f)) return fail(errc::session_malformed);
+    if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
+    if (phase_ == phase::awaiting_confirm && e.type == frame_type::ack) return on_confirmation(f);
+    if (phase_ != phase::attached) return fail(errc::session_protocol);
+    if (auto ec = apply(f)) return fail(ec);
+    if (out_.exhausted()) {
+        action a = fail(errc::sequence_exhausted,
+                        options_.side == side::client ? close_code::normal : close_code::session_expired);
+        a.what = action::kind::end_session;
+        return a;
+    }
+    if (e.type == frame_type::ping) pong_wanted_ = true;
+    return e.type == frame_type::pong ? simple(action::kind::pong) : action{};
+}
+inline std::error_code endpoint::apply(const ack_fields& f) {
+    if (auto ec = out_.on_ack(f.accepted)) return ec;
+    out_.on_credit(f.credit_messages, f.credit_bytes);
+    return {};
+}
+
+inline action endpoint::on_data(byte_view frame, const envelope& e, time_point now) {
+    data d;
+    action a;
+    if (phase_ != phase::attached) return fail(errc::session_protocol);
+    if (!decode(e, d, a.payload)) return fail(errc::session_malformed);
+    if (auto ec = verify(frame, e, a.payload)) return fail(ec, close_code::bad_checksum);
+    if (e.has(flag::more)) return fail(errc::session_protocol);
+    if (a.payload.size() > options_.max_message_size) return fail(errc::message_too_big, close_code::message_too_big);
+    if (d.has_ack)
+        if (auto ec = apply(d.ack)) return fail(ec);
+    switch (in_.on_data(d.seq, a.payload.size(), d.ack_now, now)) {
+    case inbox::verdict::duplicate: return {};
+    case inbox::verdict::overrun: return fail(errc::session_protocol);
+    case inbox::verdict::gap: return on_gap();
+    case inbox::verdict::fresh: break;
+    }
+    gap_seen_ = false;
+    a.what = action::kind::deliver;
+    a.text = d.text;
+    a.seq = d.seq;
+    a.key = d.key;
+    a.id = {peer_origin_, d.seq + peer_id_base_ + static_cast<std::uint64_t>(d.id_delta)};
+    return a;
+}
+// One RESUME may mend a gap; a second one without progress in between will not.
+inline action endpoint::on_gap() noexcept {
+    action a = fail(errc::session_gap, close_code::sequence_gap);
+    if (gap_seen_) a.what = action::kind::end_session;
+    gap_seen_ = true;
+    return a;
+}
+inline action endpoint::on_datagram(byte_view frame, const envelope& e) {
+    if (phase_ != phase::attached) return fail(errc::session_protocol);
+    if (auto ec = verify(frame, e, e.body)) return fail(ec, close_code::bad_checksum);
+    if (e.body.size() > options_.max_message_size) return fail(errc::message_too_big, close_code::message_too_big);
+    action a = simple(action::kind::datagram);
+    a.text = e.has(flag::text);
+    a.payload = e.body;
+    return a;
+}
+
+}  // namespace session
+}  // namespace hawser::inline v0

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// How a link attaches to a session, and how a session begins, goes on and ends.
+#pragma once
+
+#include <hawser/protocol/session/endpoint.hpp>
+
+namespace hawser::inline v0 {
+namespace session {
+
+inline void endpoint::reset_link() noexcept {
+    opening_ = opening::none;
+    ping_wanted_ = pong_wanted_ = false;
+}
+inline void endpoint::open_with(opening frame, std::uint64_t after_lsn) noexcept {
+    reset_link();
+    opening_ = frame;
+    opening_lsn_ = after_lsn;
+}
+inline void endpoint::detach() noexcept {
+    phase_ = phase::detached;
+    reset_link();
+}
+
+// ---- server ------------------------------------------------------------------------------------
+
+inline std::error_code endpoint::attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token) {
+    if (h.version_min > version || h.version_max < version) return errc::session_version;
+    peer_origin_ = h.origin;
+    peer_id_base_ = h.id_base;
+    set_peer_limit(h.max_message_size);
+    features_ = h.features & offered_features();
+    epoch_ = epoch;
+    token_ = token;
+    begin_epoch(out_.id_base(), h.credit_messages, h.credit_bytes);
+    phase_ = phase::awaiting_confirm;
+    resuming_ = false;
+    open_with(opening::welcome, log_epoch());
+    return {};
+}
+inline void endpoint::attach_resume(const resume& r, const resume_token& token) {
+    token_ = token;
+    (void)out_.on_ack(r.accepted);
+    out_.attach();
+    phase_ = phase::awaiting_confirm;
+    resuming_ = true;
+    open_with(opening::resumed, log_epoch());
+}
+// The first frame of the client after WELCOME or RESUMED is an ACK; until then nothing else may
+// come, and until then the previous token stays good.
+inline action endpoint::on_confirmation(const ack_fields& f) {
+    if (opening_ != opening::none) return fail(errc::session_protocol);
+    if (auto ec = apply(f)) return fail(ec);
+    phase_ = phase::attached;
+    return simple(resuming_ ? action::kind::resumed : action::kind::established);
+}
+
+// ---- client ------------------------------------------------------------------------------------
+
+inline void endpoint::attach_client() noexcept {
+    phase_ = phase::awaiting_answer;
+    if (!has_epoch_) return open_with(opening::hello, ended_lsn_);
+    ++attempt_;
+    open_with(opening::resume, 0);
+}
+// An answer to a question that was not written yet is none.
+inline bool endpoint::awaits_answer() const noexcept {
+    return phase_ == phase::awaiting_answer && opening_ == opening::none;
+}
+inline action endpoint::on_welcome(byte_view frame, const envelope& e) {
+    welcome w;
+    if (!awaits_answer() || has_epoch_) return fail(errc::session_protocol);
+    if (!decode(e, w)) return fail(errc::session_malformed);
+    if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
+    if (w.version != version) return fail(errc::session_version, close_code::version_mismatch);
+    if ((w.features & ~offered_features()) != 0) return fail(errc::session_protocol);
+    peer_origin_ = w.origin;
+    peer_id_base_ = w.id_base;
+    set_peer_limit(w.max_message_size);
+    features_ = w.features;
+    epoch_ = w.epoch;
+    token_ = w.token;
+    begin_epoch(hello_id_base_, w.credit_messages, w.credit_bytes);
+    confirm();
+    return simple(action::kind::established);
+}
+inline action endpoint::on_resumed(byte_view frame, const envelope& e) {
+    resumed r;
+    if (!awaits_answer() || !has_epoch_) return fail(errc::session_protocol);
+    if (!decode(e, r)) return fail(errc::session_malformed);
+    if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
+    // The server answers for messages that were never sent, or lost what it had: its state
+    // cannot be trusted, and nothing is completed by it.
+    if (r.accepted > out_.written_through() || r.first_retained > in_.durable_accepted() + 1 ||
+        r.next_seq <= in_.received()) {
+        action a = fail(errc::resume_failed);
+        a.what = action::kind::end_session;
+        return a;
+    }
+    token_ = r.token;
+    out_.on_credit(r.credit_messages, r.credit_bytes);
+    (void)out_.on_ack(r.accepted);
+    out_.attach();
+    confirm();
+    return simple(action::kind::resumed);
+}
+inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
+    resume_failed f;
+    if (!awaits_answer() || !has_epoch_) return fail(errc::session_protocol);
+    if (!decode(e, f)) return fail(errc::session_malformed);
+    // A server that does not know the session does not know whether checksums were agreed.
+    if (!checksum_matches(frame, e, {})) return fail(errc::session_checksum, close_code::bad_checksum);
+    // A position beyond what was written completes nothing.
+    const bool usable = f.has_position && f.accepted <= out_.written_through();
+    end_epoch(usable ? std::optional(f.accepted) : std::nullopt);
+    open_with(opening::hello, ended_lsn_);
+    return simple(action::kind::epoch_lost);
+}
+// Token and epoch are durable before the frame that retires the previous token.
+inline void endpoint::confirm() {
+    phase_ = phase::attached;
+    open_with(opening::confirm, log_epoch());
+}
+
+// ---- epochs ------------------------------------------------------------------------------------
+
+inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages,
+                                  std::uint64_t credit_bytes) noexcept {
+    has_epoch_ = true;
+    gap_seen_ = false;
+    ++epoch_serial_;
+    out_.begin_epoch(id_base, credit_messages, credit_bytes);
+    in_.begin_epoch();
+}
+inline void endpoint::end_epoch(std::optional<std::uint64_t> position) {
+    ended_lsn_ = log_.add({.kind = record_kind::epoch_ended, .epoch = epoch_});
+    out_.end_epoch(position);
+    // HELLO waits for the outcomes as well as for the end itself.
+    ended_lsn_ = log_.last();
+    if (has_epoch_) ++epoch_serial_;
+    has_epoch_ = false;
+    gap_seen_ = false;
+}
+inline void endpoint::set_peer_limit(std::uint64_t bytes) noexcept {
+    peer_max_message_ = bytes;
+    out_.set_max_body(bytes);
+}
+inline std::uint64_t endpoint::log_epoch() {
+    return log_.add({.kind = record_kind::epoch_begun, .epoch = epoch_, .token = token_});
+}
+
+}  // namespace session
+}  // namespace hawser::inline v0

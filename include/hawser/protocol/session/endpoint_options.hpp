@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What one end of a session is told when it is made.
+#pragma once
+
+#include <hawser/core/time.hpp>
+#include <hawser/protocol/session/frame.hpp>
+#include <hawser/protocol/session/inbox.hpp>
+
+#include <cstdint>
+
+namespace hawser::inline v0 {
+namespace session {
+
+enum class side : std::uint8_t { client, server };
+
+struct endpoint_options {
+    session::side side = session::side::client;
+    bool checksum = true;              ///< offer (client) or accept (server) frame checksums
+    bool durable = false;              ///< the store of this side survives the process
+    bool keep_records = false;         ///< the store wants the records, not only their order
+    std::uint64_t max_message_size = 1024 * 1024;
+    std::uint64_t send_window = 1024;  ///< messages written and not acknowledged, at most
+    inbox_limits receive;
+    milliseconds session_ttl{120'000};
+    origin_id origin{};                ///< of the messages sent from here
+    std::uint32_t boot = 1;            ///< incarnation of this process, the high bits of `attempt`
+    std::uint64_t send_window_bytes = 16 * 1024 * 1024;  ///< their payload, at most; one message always goes
+    bool dedup_kept = true;            ///< ids that were received outlive the session (told in WELCOME)
+    std::uint64_t sequence_end = max_seq;  ///< the session ends before this number; lower only in tests
+};
+
+}  // namespace session
+}  // namespace hawser::inline v0
