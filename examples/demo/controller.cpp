@@ -26,6 +26,7 @@ volatile std::sig_atomic_t interrupted = 0;
 
 constexpr auto deadline = 120s;
 constexpr auto server_downtime = 300ms;
+constexpr auto healing_time = 5s;
 
 /// Thrown when a run cannot go on.
 struct run_failed : std::runtime_error {
@@ -65,6 +66,7 @@ public:
             start_all();
             if (options_.server_restart) restart_server();
             watch("messages under way", [&](const totals& t) { return t.decided >= expected(); });
+            heal();
         } catch (const run_failed& e) {
             result_.failures.emplace_back(e.what());
         }
@@ -126,8 +128,9 @@ private:
                     throw run_failed(p->name() + " ended too early with status " + std::to_string(*status));
             }
             if (clock::now() >= end_)
-                throw run_failed("not done in time: of " + std::to_string(expected()) + " messages " + std::to_string(t.handed) +
-                                 " were sent, the outcome of " + std::to_string(t.decided) + " is known");
+                throw run_failed(std::string("not done in time (") + phase + "): of " + std::to_string(expected()) + " messages " +
+                                 std::to_string(t.handed) + " were sent, the outcome of " + std::to_string(t.decided) +
+                                 " is known; " + std::to_string(t.links_up) + " links are up");
             std::this_thread::sleep_for(5ms);
         }
     }
@@ -139,7 +142,13 @@ private:
         return list;
     }
 
-    // The links are left alone from now on, so that all can close in order: clients, server, proxy.
+    // The links are left alone from now on: all of them must come back.
+    void heal() {
+        board_->calm = 1;
+        end_ = std::min(end_, clock::now() + healing_time);
+        watch("the cuts are over", [&](const totals& t) { return t.links_up == settings_.clients; });
+    }
+    // In order: clients, server, proxy.
     void stop_all() {
         board_->calm = 1;
         for (auto& c : clients_) c.signal(SIGTERM);

@@ -220,6 +220,7 @@ bool relay::quiet() const noexcept {
 }
 
 void relay::cut() {
+    if (std::exchange(cut_, true)) return;
     ++board_.cuts[static_cast<std::size_t>(classify())];
     ++board_.kinds[static_cast<std::size_t>(plan_.kind)];
     armed_ = false;
@@ -241,12 +242,17 @@ void relay::cut() {
     }
 }
 
+// At once when the run is over: then all links are to come back.
 void relay::cut_after(std::chrono::milliseconds wait) {
-    auto timer = std::make_shared<asio::steady_timer>(client_.get_executor(), wait);
-    timer->async_wait([self = shared_from_this(), timer](std::error_code) { self->reset(); });
+    if (mode_ == mode::ended) return;
+    if (wait <= 0ms || board_.calm.load() != 0) return reset();
+    const auto step = std::min<std::chrono::milliseconds>(wait, 50ms);
+    timer_.expires_after(step);
+    timer_.async_wait([self = shared_from_this(), rest = wait - step](std::error_code) { self->cut_after(rest); });
 }
 
 void relay::reset() {
+    if (mode_ == mode::ended) return;
     mode_ = mode::ended;
     std::error_code ignored;
     for (auto* s : {&client_, &server_}) {

@@ -77,6 +77,7 @@ private:
     bool resume_passed_ = false;
     bool open_ = false;   ///< WELCOME or RESUMED has passed
     bool armed_ = false;  ///< the plan's wait is over
+    bool cut_ = false;
     int ended_lanes_ = 0;
 };
 

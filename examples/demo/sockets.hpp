@@ -17,9 +17,9 @@ using socket = hawser::resilient_socket<policies>;
 /// far more nervous than a real application would be, so that a run of seconds shows much.
 [[nodiscard]] inline hawser::options socket_options() {
     auto o = hawser::options::reliable();
-    o.connect_timeout = 2s;
-    o.handshake_timeout = 2s;
-    o.close_timeout = 2s;
+    o.connect_timeout = 1s;
+    o.handshake_timeout = 1s;
+    o.close_timeout = 1s;
     o.write_stall_timeout = 2s;
     o.ack_delay = 50ms;
     o.heartbeat = {.ping_interval = 300ms, .pong_timeout = 400ms};

@@ -7,6 +7,7 @@
 #include <hawser/core/time.hpp>
 
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 namespace hawser::inline v0 {
@@ -47,6 +48,8 @@ struct state_change {
     bool session = false;          ///< `open`: hawser.v1 is spoken, not plain WebSocket
     std::uint64_t attempt = 0;     ///< attempts since the last success
     duration retry_in{};           ///< `waiting`: time until the next attempt
+    unsigned http_status = 0;      ///< of the last attempt, where its upgrade was refused
+    std::string refusal{};         ///< beginning of that answer's body, any bytes
 };
 
 }  // namespace hawser::inline v0

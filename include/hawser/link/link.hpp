@@ -247,7 +247,7 @@ private:
     connection_state state_ = connection_state::idle;
     bool session_on_ = false;      // hawser.v1 is spoken on the present connection (or was, on the last)
     bool link_ready_ = false;      // open: messages flow
-    bool store_ready_ = false;
+    bool store_failed_ = false;    // nothing is durable any more
     bool close_sent_ = false;
     bool draining_ = false;        // inside drain_ready
     bool held_ = false;            // the application wants no callbacks now
@@ -292,6 +292,8 @@ struct link<P>::dialling {
     std::optional<typename P::breaker::permit> permit;
     time_point started{};
     bool ever_up = false;
+    unsigned http_status = 0;  // of the last attempt, where it was refused
+    std::string refusal;
 };
 
 }  // namespace hawser::inline v0::detail

@@ -54,6 +54,8 @@ void link<P>::start_attempt() {
     }
     count(counter::connects_attempted);
     dial_->started = now;
+    dial_->http_status = 0;
+    dial_->refusal.clear();
     set_state(connection_state::connecting, {.attempt = dial_->reconnect.attempts()});
     if (orphaned) return;
     wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this));
@@ -121,6 +123,10 @@ void link<P>::on_wire_closed(wire&, const wire_end& end) {
     const bool ended_by_peer = !end.error && end.close.code == close_code::normal && end.close.remote;
     if (session_on_ && link_ready_ && ended_by_peer)
         return finish(connection_state::closed, errc::session_ended, end.close);
+    if (dial_ && end.http_status != 0) {
+        dial_->http_status = end.http_status;
+        dial_->refusal = end.refusal;
+    }
     if (dial_ && !link_ready_ && is_permanent(end)) {
         attempt_failed();
         return finish(connection_state::failed, end.error, end.close);
@@ -282,6 +288,10 @@ void link<P>::set_state(connection_state to, state_change details) {
     // Waiting for another reason, such as an open breaker, is told as well.
     const bool repeated = state_ == to && to != connection_state::waiting;
     if (repeated || (state_ == connection_state::closing && !final)) return;
+    if (dial_ && (to == connection_state::waiting || final)) {
+        details.http_status = dial_->http_status;
+        details.refusal = dial_->refusal;
+    }
     details.from = std::exchange(state_, to);
     details.to = to;
     if (objects_.logger.enabled(log_level::info)) {

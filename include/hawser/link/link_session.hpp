@@ -40,16 +40,20 @@ void link<P>::on_loaded(std::error_code ec, store_image image) {
 template <class P>
 void link<P>::begin_commit() {
     if (!session_->wants_commit()) return;
-    if (store_) store_->commit(session_->begin_commit());
+    if (store_ && !store_failed_) store_->commit(session_->begin_commit());
     else commit_now();
 }
 
 template <class P>
 void link<P>::on_committed(std::error_code ec) {
     if (!session_) return;
-    if (ec) return finish(connection_state::failed, errc::store_failed, {});
     session_->end_commit();
     driver_.defer(*this);
+    if (!ec) return;
+    // What waited for this commit was not accepted; the rest is told from memory alone.
+    store_failed_ = true;
+    while (!accepted_.empty()) accepted_.pop_front().done(errc::store_failed, ticket{});
+    finish(connection_state::failed, errc::store_failed, {});
 }
 
 template <class P>

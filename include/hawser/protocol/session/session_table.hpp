@@ -39,21 +39,22 @@ public:
             if (!oldest_tombstone_) return nullptr;
             remove(*oldest_tombstone_);
         }
+        const std::uint64_t serial = last_serial_ + 1;
         auto record = std::make_unique<session_record>();
-        record->serial = last_serial_ + 1;
+        record->serial = serial;
         record->epoch = epoch;
         record->current = sha256(current);
         record->principal = std::move(principal);
         record->state = state;
         record->owner = owner;
-        const auto at = records_.emplace(record->serial, std::move(record)).first;
+        const auto at = records_.emplace(serial, std::move(record)).first;
         try {
             by_token_.emplace(at->second->current, at->second.get());
         } catch (...) {
             records_.erase(at);
             throw;
         }
-        ++last_serial_;
+        last_serial_ = serial;
         return at->second.get();
     }
 
