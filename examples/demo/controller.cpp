@@ -66,6 +66,8 @@ public:
             start_all();
             if (options_.server_restart) restart_server();
             watch("messages under way", [&](const totals& t) { return t.decided >= expected(); });
+            const auto patience = clock::now() + 3s;  // a short run may still miss a kind of cut
+            watch("all messages are through", [&](const totals&) { return all_cuts_seen() || clock::now() >= patience; });
             heal();
         } catch (const run_failed& e) {
             result_.failures.emplace_back(e.what());
@@ -133,6 +135,9 @@ private:
                                  " is known; " + std::to_string(t.links_up) + " links are up");
             std::this_thread::sleep_for(5ms);
         }
+    }
+    [[nodiscard]] bool all_cuts_seen() const {
+        return std::all_of(board_->cuts.begin(), board_->cuts.end(), [](const auto& n) { return n != 0; });
     }
     [[nodiscard]] std::vector<process*> all() {
         std::vector<process*> list;

@@ -40,10 +40,13 @@ public:
     [[nodiscard]] plan for_resume();
     /// For a link that is open, or goes on after a stall.
     [[nodiscard]] plan for_open_link();
+    /// Whether cuts of this class are wanted and there was none in this run yet.
+    [[nodiscard]] bool missing(cut_class c) const noexcept {
+        return !calm() && board_.cuts[static_cast<std::size_t>(c)].load() == 0;
+    }
 
 private:
     [[nodiscard]] bool calm() const noexcept { return board_.calm.load() != 0; }
-    [[nodiscard]] bool missing(cut_class c) const noexcept { return board_.cuts[static_cast<std::size_t>(c)].load() == 0; }
     [[nodiscard]] std::uint64_t draw(std::uint64_t low, std::uint64_t high) { return hawser::uniform(random_, low, high); }
     [[nodiscard]] bool chance(std::uint64_t percent) { return draw(1, 100) <= percent; }
     [[nodiscard]] plan drawn();

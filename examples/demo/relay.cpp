@@ -140,21 +140,28 @@ std::size_t relay::allowed_of_handshake(int index, const piece& p) {
 
 std::size_t relay::allowed_of_frame(int index, const piece& p) {
     lane& l = lanes_[static_cast<std::size_t>(index)];
-    if (!armed_) return everything;
-    if (plan_.at == plan::aim::frame && index == plan_.lane) {
-        if (p.what == piece::kind::frame_start)
-            l.cut_in = 1 + static_cast<std::uint64_t>(static_cast<double>(p.frame.size - 2) * plan_.share);
-        if (l.cut_in == 0) return everything;  // armed in the middle of a frame
-        if (p.size >= l.cut_in) return static_cast<std::size_t>(l.cut_in);
-        l.cut_in -= p.size;
-        return everything;
-    }
-    // The acknowledgement of DATA that has passed is here: it is the frame that does not pass.
     const lane& other = lanes_[static_cast<std::size_t>(1 - index)];
-    if (plan_.at == plan::aim::data_and_ack && p.frame.accepted && *p.frame.accepted > l.accepted &&
-        other.data > l.accepted)
-        return 0;
+    // The acknowledgement of DATA that has passed: a cut here is one between the two.
+    const bool answers = p.frame.accepted && *p.frame.accepted > l.accepted && other.data > l.accepted;
+    const bool starts = p.what == piece::kind::frame_start;
+    if (answers && plans_.missing(cut_class::between_data_and_ack)) take_up(plan::aim::data_and_ack, index);
+    else if (starts && plans_.missing(cut_class::in_frame)) take_up(plan::aim::frame, index);
+    if (!armed_) return everything;
+    if (plan_.at == plan::aim::data_and_ack && answers) return 0;
+    if (plan_.at != plan::aim::frame || index != plan_.lane) return everything;
+    if (starts) l.cut_in = 1 + static_cast<std::uint64_t>(static_cast<double>(p.frame.size - 2) * plan_.share);
+    if (l.cut_in == 0) return everything;  // armed in the middle of a frame
+    if (p.size >= l.cut_in) return static_cast<std::size_t>(l.cut_in);
+    l.cut_in -= p.size;
     return everything;
+}
+
+// A class that did not happen yet is taken at the first opportunity, whatever the plan was.
+void relay::take_up(plan::aim at, int index) {
+    if (cut_) return;
+    plan_.at = at;
+    plan_.lane = index;
+    armed_ = true;
 }
 
 void relay::passed(int index, const piece& p, std::size_t bytes) {

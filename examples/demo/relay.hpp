@@ -55,6 +55,7 @@ private:
     [[nodiscard]] std::size_t allowed(int index, const piece& p);
     [[nodiscard]] std::size_t allowed_of_handshake(int index, const piece& p);
     [[nodiscard]] std::size_t allowed_of_frame(int index, const piece& p);
+    void take_up(plan::aim at, int index);
     void passed(int index, const piece& p, std::size_t bytes);
     void opened();
 

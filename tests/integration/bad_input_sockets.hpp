@@ -397,14 +397,14 @@ public:
     hawser::state_change wait_for(connection_state to) {
         return changes_.wait_for([to](const hawser::state_change& c) { return c.to == to; });
     }
-    std::string message() {
-        return messages_.wait_for([](const std::string&) { return true; });
+    void wait_for_message(const std::string& text) {
+        (void)messages_.wait_for([&](const std::string& m) { return m == text; });
     }
     /// It comes back to a server that behaves.
     void check_recovers(raw_server& server) {
         raw_socket s = server.accept_and_answer(raw_server::good_answer());
         s.send(frame(fin | text, "welcome back", false));
-        CHECK(message() == "welcome back");
+        wait_for_message("welcome back");
     }
 
 private:

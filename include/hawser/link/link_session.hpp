@@ -47,13 +47,14 @@ void link<P>::begin_commit() {
 template <class P>
 void link<P>::on_committed(std::error_code ec) {
     if (!session_) return;
+    if (ec) {
+        // What waited for this commit was not accepted; outcomes are told from memory alone.
+        store_failed_ = true;
+        while (!accepted_.empty()) accepted_.pop_front().done(errc::store_failed, ticket{});
+        finish(connection_state::failed, errc::store_failed, {});
+    }
     session_->end_commit();
     driver_.defer(*this);
-    if (!ec) return;
-    // What waited for this commit was not accepted; the rest is told from memory alone.
-    store_failed_ = true;
-    while (!accepted_.empty()) accepted_.pop_front().done(errc::store_failed, ticket{});
-    finish(connection_state::failed, errc::store_failed, {});
 }
 
 template <class P>
