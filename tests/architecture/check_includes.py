@@ -12,14 +12,15 @@ import tempfile
 
 # room -> the rooms that it may include besides itself; "a/b" admits only that part of room a.
 # A header at the top level is in the room "shell", except fwd.hpp and hawser.hpp.
-BELOW_SHELL = {"fwd", "core", "protocol", "policy", "driver", "transport", "store"}
+BELOW_SHELL = {"fwd", "core", "protocol", "policy", "driver", "transport", "store", "options"}
 ROOMS = {
     "fwd": {"core"},
     "core": {"fwd"},
     "protocol": {"fwd", "core"},
     "policy": {"fwd", "core"},
-    "driver": {"fwd", "core"},
-    "transport": {"fwd", "core", "driver"},
+    "options": {"fwd", "core", "policy", "protocol"},
+    "driver": {"fwd", "core", "policy"},
+    "transport": {"fwd", "core", "driver", "options"},
     "store": {"fwd", "core", "protocol/session", "driver"},
     "shell": BELOW_SHELL,
     "client": BELOW_SHELL | {"shell"},
@@ -29,7 +30,7 @@ ROOMS = {
     "testing": BELOW_SHELL | {"shell", "client", "server", "message", "observe"},
 }
 ROOMS["everything"] = set(ROOMS)
-WITHOUT_ASIO = {"fwd", "core", "protocol", "policy"}
+WITHOUT_ASIO = {"fwd", "core", "protocol", "policy", "options"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -38,10 +39,10 @@ def room_of(path):
     """The room of a path relative to include/hawser, or None for a folder that no room names."""
     top, slash, _ = path.partition("/")
     if not slash:
-        return {"fwd.hpp": "fwd", "hawser.hpp": "everything"}.get(top, "shell")
+        return {"fwd.hpp": "fwd", "options.hpp": "options", "hawser.hpp": "everything"}.get(top, "shell")
     if top == "link":
         return "shell"
-    return top if top in ROOMS and top not in ("fwd", "shell", "everything") else None
+    return top if top in ROOMS and top not in ("fwd", "options", "shell", "everything") else None
 
 
 def admits(room, target):
