@@ -111,14 +111,4 @@ void received_file::add(bytes_view message) {
     file_.append(bytes_of(size), message);
 }
 
-bool next_record(bytes_view& rest, bytes_view& message) noexcept {
-    std::uint32_t size = 0;
-    if (rest.size() < sizeof size) return false;
-    std::memcpy(&size, rest.data(), sizeof size);
-    if (rest.size() - sizeof size < size) return false;
-    message = rest.subspan(sizeof size, size);
-    rest = rest.subspan(sizeof size + size);
-    return true;
-}
-
 }  // namespace demo

@@ -82,7 +82,15 @@ private:
 };
 
 /// The next record in front of `rest`, which is shortened by it; false when no whole one is left.
-[[nodiscard]] bool next_record(bytes_view& rest, bytes_view& message) noexcept;
+[[nodiscard]] inline bool next_record(bytes_view& rest, bytes_view& message) noexcept {
+    std::uint32_t size = 0;
+    if (rest.size() < sizeof size) return false;
+    std::memcpy(&size, rest.data(), sizeof size);
+    if (rest.size() - sizeof size < size) return false;
+    message = rest.subspan(sizeof size, size);
+    rest = rest.subspan(sizeof size + size);
+    return true;
+}
 
 template <class T>
 [[nodiscard]] bytes_view bytes_of(const T& value) noexcept {

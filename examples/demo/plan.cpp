@@ -23,6 +23,7 @@ plan planner::for_handshake() {
     plan p = drawn();
     if (calm() || !(missing(cut_class::in_handshake) || chance(9))) return p;
     p.at = plan::aim::handshake;
+    if (p.kind == cut_kind::half_open && chance(50)) p.kind = cut_kind::reset;  // each costs a connect_timeout
     p.point = static_cast<handshake_point>(draw(0, 4));
     return p;
 }
@@ -36,6 +37,7 @@ plan planner::for_resume() {
 plan planner::for_open_link() {
     plan p = drawn();
     p.at = draw_aim();
+    if (p.at == plan::aim::pause) p.pause = milliseconds(draw(50, 400));
     const bool wanted = (p.at == plan::aim::frame && missing(cut_class::in_frame)) ||
                         (p.at == plan::aim::data_and_ack && missing(cut_class::between_data_and_ack)) ||
                         (p.at == plan::aim::quiet && missing(cut_class::other));

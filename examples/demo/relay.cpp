@@ -9,6 +9,8 @@
 #include <asio/write.hpp>
 
 #include <algorithm>
+#include <cstdio>
+#include <string_view>
 
 namespace demo {
 
@@ -22,6 +24,21 @@ constexpr std::size_t everything = SIZE_MAX;
 // An aim that finds no target for so long is given up, and the link is cut as it is.
 constexpr auto patience = 500ms;
 constexpr std::size_t read_size = 64 * 1024;
+
+// The path of the request: "7" of "GET /7 HTTP/1.1".
+std::string name_of(const std::vector<std::byte>& request) {
+    if (request.empty()) return {};
+    const std::string_view text(reinterpret_cast<const char*>(request.data()), request.size());
+    const auto begin = std::min(text.find('/'), text.size() - 1) + 1;
+    return std::string(text.substr(begin, text.find(' ', begin) - begin));
+}
+
+void log_cut(const std::string& name, cut_class c, cut_kind k) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    std::fprintf(stderr, "%lld client %s: %s, %s\n",
+                 static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()), name.c_str(),
+                 cut_class_names[static_cast<std::size_t>(c)].data(), cut_kind_names[static_cast<std::size_t>(k)].data());
+}
 
 }  // namespace
 
@@ -87,17 +104,18 @@ asio::awaitable<bool> relay::pass(int index) {
     for (;;) {
         const piece p = l.view.next(std::span(l.in).subspan(at));
         if (p.what == piece::kind::need_more) break;
+        if (client_name_.empty()) client_name_ = name_of(l.in);
         const std::size_t share = std::min(allowed(index, p), p.size);
         const auto begin = l.in.begin() + static_cast<std::ptrdiff_t>(at);
         l.out.insert(l.out.end(), begin, begin + static_cast<std::ptrdiff_t>(share));
         const bool cut_here = share < p.size;
         passed(index, p, share);
         at += p.size;
-        const bool cut_behind = armed_ && plan_.at == plan::aim::quiet && quiet();
+        const bool cut_behind = armed_ && !decided_ && plan_.at == plan::aim::quiet && quiet();
         if (!cut_here && !cut_behind) continue;
+        decided_ = true;  // the other direction decides nothing any more
         l.in.erase(l.in.begin(), l.in.begin() + static_cast<std::ptrdiff_t>(at));
-        if (!co_await flush(l)) co_return false;
-        if (mode_ == mode::relaying && !l.silent) cut();
+        if (co_await flush(l)) cut();
         co_return false;
     }
     l.in.erase(l.in.begin(), l.in.begin() + static_cast<std::ptrdiff_t>(at));
@@ -116,7 +134,7 @@ asio::awaitable<bool> relay::flush(lane& l) {
 // ---- the plan ---------------------------------------------------------------------------------
 
 std::size_t relay::allowed(int index, const piece& p) {
-    if (board_.calm.load() != 0) return everything;
+    if (decided_ || cut_ || board_.calm.load() != 0) return everything;
     return open_ ? allowed_of_frame(index, p) : allowed_of_handshake(index, p);
 }
 
@@ -192,7 +210,7 @@ asio::awaitable<void> relay::arm() {
         std::error_code ec;
         timer_.expires_after(plan_.wait);
         co_await timer_.async_wait(redirect_error(use_awaitable, ec));
-        if (mode_ != mode::relaying || board_.calm.load() != 0) co_return;
+        if (decided_ || cut_ || mode_ != mode::relaying || board_.calm.load() != 0) co_return;
         if (plan_.at != plan::aim::pause) break;
         ++board_.stalls;
         mode_ = mode::stalled;
@@ -210,7 +228,7 @@ asio::awaitable<void> relay::arm() {
     std::error_code ec;
     timer_.expires_after(patience);
     co_await timer_.async_wait(redirect_error(use_awaitable, ec));
-    if (!ec && mode_ == mode::relaying && board_.calm.load() == 0) cut();
+    if (!decided_ && !cut_ && mode_ == mode::relaying && board_.calm.load() == 0) cut();
 }
 
 // ---- the cut ----------------------------------------------------------------------------------
@@ -227,7 +245,8 @@ bool relay::quiet() const noexcept {
 }
 
 void relay::cut() {
-    if (std::exchange(cut_, true)) return;
+    if (mode_ == mode::ended || std::exchange(cut_, true)) return;
+    log_cut(client_name_, classify(), plan_.kind);
     ++board_.cuts[static_cast<std::size_t>(classify())];
     ++board_.kinds[static_cast<std::size_t>(plan_.kind)];
     armed_ = false;

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace demo {
@@ -78,7 +79,9 @@ private:
     bool resume_passed_ = false;
     bool open_ = false;   ///< WELCOME or RESUMED has passed
     bool armed_ = false;  ///< the plan's wait is over
+    bool decided_ = false;  ///< a direction is about to cut
     bool cut_ = false;
+    std::string client_name_;
     int ended_lanes_ = 0;
 };
 

@@ -33,6 +33,9 @@ using socket = hawser::resilient_socket<policies>;
                  .permitted_number_of_calls_in_half_open_state = 3,
                  .max_wait_duration_in_half_open_state = 2s,
                  .half_open_recheck_interval = 20ms};
+    // Small, so that senders run out of credit whenever a link is slow.
+    o.receive_window_messages = 48;
+    o.receive_window_bytes = 96 * 1024;
     // Small, so that producers meet backpressure whenever a link is down for a while.
     o.queue = {.high_watermark = 96 * 1024, .low_watermark = 24 * 1024, .max_messages = 64};
     return o;

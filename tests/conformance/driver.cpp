@@ -12,7 +12,7 @@
 //   drop                          -> ok; the socket is destroyed
 //
 // A listener instead, with `serve` as the first argument: `listening PORT`, then it echoes, except
-// for "close CODE REASON", "subprotocol" and "principal", and prints `gone ERROR CODE|...` for each
+// for "close CODE REASON" and "subprotocol", and prints `gone ERROR CODE|...` for each
 // connection that ends. It ends with the end of stdin.
 #include <hawser/hawser.hpp>
 

@@ -194,3 +194,22 @@ TEST_CASE("F19: a server coalesces pongs, and ends a flood of pings with 1008", 
     CHECK(host.ended().reason == errc::control_flood);
     host.check_serves();
 }
+
+TEST_CASE("R3: a peer that reads late gets everything, through a server that stopped listening to it", "[bad_input]") {
+    auto o = test_options();
+    o.max_message_size = 20'000;
+    echo_host host({.socket = o});
+    raw_socket s = host.upgraded();
+    const std::string payload(20'000, 'm'), one = frame(fin | binary, payload, true);
+    constexpr int messages = 2'000;
+    std::string all;
+    for (int i = 0; i < messages; ++i) all += one;
+    const std::size_t taken = s.send_until_stuck(all);
+    CHECK(taken < all.size());
+    std::jthread writer([&] { s.send(std::string_view(all).substr(taken)); });
+    int good = 0;
+    while (good < messages && s.read_frame().payload == payload) ++good;
+    writer.join();
+    CHECK(good == messages);
+    host.check_serves();
+}

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -165,6 +166,17 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(n));
         }
         return true;
+    }
+    /// Sends until the peer has taken nothing for a while; returns how much it took.
+    std::size_t send_until_stuck(std::string_view bytes) {
+        std::size_t sent = 0;
+        pollfd room{.fd = fd_, .events = POLLOUT, .revents = 0};
+        while (sent < bytes.size() && ::poll(&room, 1, 200) == 1) {
+            const auto n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n <= 0 && errno != EAGAIN) break;
+            if (n > 0) sent += static_cast<std::size_t>(n);
+        }
+        return sent;
     }
     /// Everything up to and including `end`; what there is when the peer ends before it.
     std::string read_until(std::string_view end) {
@@ -363,7 +375,12 @@ private:
             if (ec) return;
             sockets_.push_back(std::move(accepted));
             auto& s = sockets_.back();
-            s.on_message([&s](const hawser::message_view& m) { (void)s.try_send(m); });
+            s.on_message([&s](const hawser::message_view& m) {
+                if (s.try_send(m)) return;
+                s.pause_receiving();
+                s.async_enqueue(hawser::message::copy(m.bytes, m.kind),
+                                [&s](std::error_code failed, hawser::ticket) { if (!failed) s.resume_receiving(); });
+            });
             s.on_state([this](const hawser::state_change& change) {
                 if (change.to == connection_state::closed || change.to == connection_state::failed) ends_.add(change);
             });

@@ -67,16 +67,16 @@ public:
 
     /// One random event, then all checks.
     void step() {
-        const auto before = pick(100);
-        if (before < 22) app_sends(any_node());
-        else if (before < 44) pump(any_node());
-        else if (before < 72) deliver_something();
-        else if (before < 82) commit_step(any_node());
-        else if (before < 86) finish_something(any_node());
-        else if (before < 90) dial();
-        else if (before < 92) cancel_something(any_node());
-        else if (before < 94) advance(hawser::milliseconds(pick(150)));
-        else if (before < 95) any_node().ep->request_ping();
+        const auto choice = pick(1000);
+        if (choice < 100) app_sends(any_node());
+        else if (choice < 350) pump(any_node());
+        else if (choice < 680) deliver_something();
+        else if (choice < 880) commit_step(any_node());
+        else if (choice < 920) finish_something(any_node());
+        else if (choice < 965) dial();
+        else if (choice < 970) cancel_something(any_node());
+        else if (choice < 985) advance(hawser::milliseconds(pick(150)));
+        else if (choice < 988) any_node().ep->request_ping();
         else fault();
         notice_closed_links();
         collect();
@@ -208,7 +208,7 @@ private:
         auto& log = sent_[n.origin];
         if (!n.alive || log.size() >= o_.max_messages) return;
         // Sometimes larger than the window, which then carries it alone.
-        const std::size_t size = pick(12) == 0 ? o_.window_bytes + pick(300) : pick(120);
+        const std::size_t size = pick(12) == 0 ? std::min<std::size_t>(o_.window_bytes, 2000) + pick(300) : pick(120);
         byte_vector payload(size);
         for (auto& b : payload) b = static_cast<std::byte>(random_());
         const auto counter =
@@ -325,8 +325,10 @@ private:
     }
     void deliver_something() {
         link* const l = any_link();
-        const unsigned to = pick(2);
-        if (l) deliver(*l, to, true);
+        if (!l) return;
+        unsigned to = pick(2);
+        if (l->to[to].empty()) to = 1 - to;
+        for (unsigned n = 1 + pick(3); n > 0; --n) deliver(*l, to, true);
     }
     void deliver(link& l, unsigned to, bool faults) {
         if (l.to[to].empty()) return;
@@ -663,7 +665,7 @@ private:
             check_direction(*n, client_);
         }
         std::size_t owners = 0;
-        for (const auto& n : servers_) owners += n->alive && n->attached ? 1 : 0;
+        for (const auto& n : servers_) owners += n->alive && n->attached ? 1U : 0U;
         require(owners <= links_.size(), "a session is attached to a link that is gone");
     }
     static void check_direction(node& from, const node& to) {
