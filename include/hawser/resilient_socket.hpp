@@ -245,7 +245,8 @@ public:
     void on_state(std::function<void(const state_change&)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_state(std::move(f)); });
     }
-    /// Called once for each message sent, with what became of it.
+    /// Called once for each message that passed through the queue, with what became of it: in a
+    /// session for every one, in plain mode for those that could not leave at once.
     void on_outcome(std::function<void(ticket, outcome)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_outcome(std::move(f)); });
     }

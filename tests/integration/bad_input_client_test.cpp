@@ -40,7 +40,7 @@ TEST_CASE("C1: Retry-After of a 503 is waited for", "[bad_input]") {
 }
 
 TEST_CASE("C1: a status that will not pass is final", "[bad_input]") {
-    for (const auto& [status, error] : {std::pair{404U, errc::refused}, {400U, errc::refused}, {426U, errc::refused},
+    for (const auto& [status, error] : {std::pair{404U, errc::refused_for_good}, {400U, errc::refused_for_good}, {426U, errc::refused_for_good},
                                         {401U, errc::unauthorized}, {403U, errc::unauthorized}}) {
         INFO(status);
         raw_server server;

@@ -39,6 +39,7 @@ enum class errc {
     too_many_connections = 32,   ///< the listener is full (503)
     unauthorized = 33,           ///< the server refuses the credentials (401 or 403)
     session_unsupported = 34,    ///< the peer does not speak hawser.v1 and the session is required
+    refused_for_good = 35,       ///< as `refused`, with a 4xx that asking again will not change
 
     // RFC 6455 frames.
     reserved_bits = 40,          ///< RSV1-3 set without a negotiated meaning
@@ -146,6 +147,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::redirected, "the server redirects, which is not followed"},
     {errc::too_many_connections, "too many connections"},
     {errc::unauthorized, "the server refused the credentials"},
+    {errc::refused_for_good, "the server refused the upgrade for good"},
     {errc::session_unsupported, "the peer does not speak hawser.v1"},
     {errc::reserved_bits, "reserved bits are set in a frame"},
     {errc::reserved_opcode, "reserved opcode"},
@@ -204,7 +206,8 @@ inline constexpr errc_text errc_texts[] = {
     case errc::session_checksum: case errc::queue_full: case errc::would_block:
     case errc::too_many_waiters: case errc::out_of_memory: case errc::table_full:
     case errc::random_failed: case errc::not_connected: case errc::refused:
-    case errc::message_timeout:
+    case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
+    case errc::bad_extension: case errc::bad_response:
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:

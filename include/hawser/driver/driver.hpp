@@ -232,6 +232,14 @@ private:
     std::vector<byte_vector> spare_;
 };
 
+/// Seeds jitter and hashes. Without randomness they are predictable, and what needs
+/// unpredictable bytes for safety reports the failure.
+[[nodiscard]] inline std::uint64_t random_seed(driver& d) noexcept {
+    std::uint64_t seed = 0;
+    (void)d.entropy().take(std::as_writable_bytes(std::span(&seed, 1)));
+    return seed;
+}
+
 namespace detail {
 
 /// Holds the driver of an io_context as one of its services.

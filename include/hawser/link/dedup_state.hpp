@@ -20,7 +20,8 @@ namespace hawser::inline v0::detail {
 template <class P>
 class dedup_state {
 public:
-    explicit dedup_state(const dedup_options& o) : cache_(o), max_processing_(o.max_entries) {}
+    /// `seed`: for the hash, where the options have none.
+    dedup_state(const dedup_options& o, std::uint64_t seed) : cache_(with_seed(o, seed)), max_processing_(o.max_entries) {}
 
     enum class verdict : std::uint8_t { fresh, duplicate, in_processing };
 
@@ -50,6 +51,10 @@ public:
     [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
 
 private:
+    [[nodiscard]] static dedup_options with_seed(dedup_options o, std::uint64_t seed) noexcept {
+        if (o.hash_seed == 0) o.hash_seed = seed;
+        return o;
+    }
     struct entry {
         message_id id;
         std::vector<std::function<void()>> copies;

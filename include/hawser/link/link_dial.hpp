@@ -24,10 +24,7 @@ link<P>::~link() {
 
 template <class P>
 void link<P>::connect(const url& where) {
-    std::uint64_t seed = 0;
-    // Without randomness the jitter is predictable, and the first dial reports the failure.
-    (void)driver_.entropy().take(std::as_writable_bytes(std::span(&seed, 1)));
-    dial_ = std::make_unique<dialling>(*options_, seed);
+    dial_ = std::make_unique<dialling>(*options_, random_seed(driver_));
     dial_->where = where;
     dial_->subprotocols = options_->subprotocols;
     if (options_->session != session_mode::off) {
@@ -129,7 +126,8 @@ void link<P>::on_wire_closed(wire&, const wire_end& end) {
     }
     if (dial_ && !link_ready_ && is_permanent(end)) {
         attempt_failed();
-        return finish(connection_state::failed, end.error, end.close);
+        const bool by_status = end.error == errc::refused;
+        return finish(connection_state::failed, by_status ? make_error_code(errc::refused_for_good) : end.error, end.close);
     }
     if (end.error.category() == hawser_category() && end.error.value() >= 40 && end.error.value() < 80)
         count(counter::protocol_errors);
@@ -225,7 +223,8 @@ void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> posi
 template <class P>
 void link<P>::finish(connection_state final, std::error_code why, const close_info& close) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
-    if (wire_) wire_->drop(close_code::normal);
+    const bool broken = why == errc::handler_failed || why == errc::store_failed;
+    if (wire_) wire_->drop(broken ? close_code::internal_error : close_code::normal);
     const auto gone = std::move(wire_);
     attach_deadline_ = retry_at_ = close_deadline_ = never;
     link_ready_ = false;

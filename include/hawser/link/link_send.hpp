@@ -255,14 +255,12 @@ template <class P>
 void link<P>::take_from_senders() {
     sender_queue* queue = open_senders_.load(std::memory_order_acquire);
     if (!queue || state_ == connection_state::closing) return;
-    while (blocked_.empty() && !overflow_.paused()) {
+    // What does not fit stays there, in its own bounds.
+    while (blocked_.empty() && !overflow_.paused() && options_->queue.fits(queued_bytes(), queued_messages(), 1)) {
         auto body = queue->pop();
         if (!body) return;
-        // A message that found room there is not lost for want of room here: it may go over the
-        // watermark, which pauses the next.
         if (direct()) (void)try_send(std::move(*body), {});
         else (void)put(std::move(*body), {}, nullptr);
-        (void)overflow_.on_enqueue(queued_bytes(), queued_messages(), 0);
     }
 }
 

@@ -25,7 +25,7 @@ session::endpoint& link<P>::session() {
     session_ = std::make_unique<session::endpoint>(o);
     session_->out().begin_after(direct_counter_);
     if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
-    if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup);
+    if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup, random_seed(driver_));
     return *session_;
 }
 

@@ -36,6 +36,9 @@ namespace hawser::inline v0 {
 struct dedup_options {
     std::size_t max_entries = 65'536;   ///< 1 to 2^30
     milliseconds dedup_ttl{300'000};    ///< 1 ms to a year
+    /// Of the hash. Peers choose their ids; sockets take a random seed where this is 0, so that
+    /// nobody can make them collide on purpose.
+    std::uint64_t hash_seed = 0;
 
     void check(std::vector<std::string>& problems, std::string_view prefix) const {
         detail::check_range(problems, prefix, "max_entries", max_entries, std::size_t{1}, std::size_t{1} << 30);
@@ -95,7 +98,9 @@ struct no_dedup {
 template <message_id_hash Hash = xxh3_hash>
 class xxhash_dedup_cache {
 public:
-    explicit xxhash_dedup_cache(const dedup_options& options = {}, Hash hash = {}) noexcept
+    explicit xxhash_dedup_cache(const dedup_options& options = {}) noexcept
+        : xxhash_dedup_cache(options, seeded(options.hash_seed)) {}
+    xxhash_dedup_cache(const dedup_options& options, Hash hash) noexcept
         : max_entries_(options.max_entries), ttl_(options.dedup_ttl), hash_(std::move(hash)) {}
 
     /// Whether `id` is new; it is held from now on. O(1), amortised over growth.
@@ -165,6 +170,10 @@ public:
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return ring_.memory_bytes() + index_.memory_bytes(); }
 
 private:
+    [[nodiscard]] static Hash seeded(std::uint64_t seed) noexcept {
+        if constexpr (std::constructible_from<Hash, std::uint64_t>) return Hash(seed);
+        else return Hash{};
+    }
     [[nodiscard]] auto id_at() const noexcept {
         return [this](std::uint32_t ref) -> const message_id& { return ring_[ref].id; };
     }

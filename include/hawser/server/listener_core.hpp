@@ -304,7 +304,7 @@ private:
         std::string key(as_text(origin));
         key += principal;
         auto& entry = dedup_[key];
-        if (!entry.state) entry.state = std::make_shared<dedup_state<P>>(socket_options_->dedup);
+        if (!entry.state) entry.state = std::make_shared<dedup_state<P>>(socket_options_->dedup, random_seed(driver_));
         auto result = entry.state;
         entry.unused_since = driver_.now();
         if (dedup_.size() > options_.max_sessions) forget_unused_dedup(driver_.now(), duration{0});
