@@ -16,20 +16,21 @@
 namespace demo {
 
 struct audit {
-    std::uint64_t sent = 0;          ///< handed to a socket
-    std::uint64_t acknowledged = 0;  ///< of these; reported to the sender
-    std::uint64_t unknown = 0;       ///< reported so, or the sender was killed before it could tell
-    std::uint64_t delivered = 0;     ///< different messages that arrived intact
-    std::uint64_t lost = 0;          ///< neither arrived nor unknown
-    std::uint64_t duplicated = 0;    ///< arrived once more
-    std::uint64_t out_of_order = 0;  ///< arrived behind one with a higher number
-    std::uint64_t corrupted = 0;     ///< arrived, but never sent like that
+    std::uint64_t sent = 0;             ///< handed to a socket
+    std::uint64_t acknowledged = 0;     ///< of these; reported to the sender
+    std::uint64_t unknown = 0;          ///< reported so, or the sender was killed before it could tell
+    std::uint64_t delivered = 0;        ///< different messages that arrived intact
+    std::uint64_t lost = 0;             ///< neither arrived nor unknown
+    std::uint64_t duplicated = 0;       ///< arrived once more
+    std::uint64_t out_of_order = 0;     ///< arrived behind one with a higher number
+    std::uint64_t corrupted = 0;        ///< arrived, but never sent like that
     std::vector<std::string> findings;  ///< the first few, in words
 
     audit& operator+=(const audit& o) {
         sent += o.sent, acknowledged += o.acknowledged, unknown += o.unknown, delivered += o.delivered;
         lost += o.lost, duplicated += o.duplicated, out_of_order += o.out_of_order, corrupted += o.corrupted;
-        for (const auto& f : o.findings) find(f);
+        for (const auto& f : o.findings)
+            find(f);
         return *this;
     }
     void find(std::string what) {
@@ -44,11 +45,14 @@ public:
     auditor(std::string name, Expected expected) : name_(std::move(name)), expected_(std::move(expected)) {}
 
     [[nodiscard]] audit run(const std::vector<ledger_line>& ledger, bytes_view received) {
-        for (const auto& line : ledger) read(line);
+        for (const auto& line : ledger)
+            read(line);
         bytes_view message;
-        while (next_record(received, message)) read(message);
+        while (next_record(received, message))
+            read(message);
         if (!received.empty()) corrupted("a record that is cut off at the end");
-        for (std::uint32_t n = 1; n < messages_.size(); ++n) settle(n, messages_[n]);
+        for (std::uint32_t n = 1; n < messages_.size(); ++n)
+            settle(n, messages_[n]);
         return result_;
     }
 
@@ -65,9 +69,12 @@ private:
     }
     void read(const ledger_line& line) {
         state& m = of(line.number);
-        if (line.what == ledger_line::handed) m.handed = true;
-        else if (m.outcome == 0) m.outcome = line.what;
-        else result_.find(name_ + ": two outcomes for number " + std::to_string(line.number));
+        if (line.what == ledger_line::handed)
+            m.handed = true;
+        else if (m.outcome == 0)
+            m.outcome = line.what;
+        else
+            result_.find(name_ + ": two outcomes for number " + std::to_string(line.number));
     }
     void read(bytes_view message) {
         message_head h;
@@ -100,7 +107,8 @@ private:
         if (unknown) ++result_.unknown;
         if (m.arrived != 0 || unknown) return;
         ++result_.lost;
-        result_.find(name_ + ": number " + std::to_string(number) + " is lost, its sender was told '" + to_string(what) + "'");
+        result_.find(name_ + ": number " + std::to_string(number) + " is lost, its sender was told '" +
+                     to_string(what) + "'");
     }
     void corrupted(const std::string& what) {
         ++result_.corrupted;

@@ -19,9 +19,9 @@ using shared_count = std::atomic<std::uint64_t>;
 
 /// Of one server or client process. Written by it alone.
 struct party {
-    shared_count links_up{0};      ///< sockets that are open now
-    shared_count handed{0};        ///< messages handed to sockets
-    shared_count decided{0};       ///< of these, those whose outcome is known
+    shared_count links_up{0};  ///< sockets that are open now
+    shared_count handed{0};    ///< messages handed to sockets
+    shared_count decided{0};   ///< of these, those whose outcome is known
     shared_count acknowledged{0};
     shared_count unknown{0};
     shared_count received{0};

@@ -22,7 +22,10 @@ namespace {
 /// What the clients of one process share.
 struct client_process {
     client_process(const settings& given, std::uint32_t index)
-        : common(given), shown(common), mine(shown->clients[index]), in(common),
+        : common(given),
+          shown(common),
+          mine(shown->clients[index]),
+          in(common),
           recoveries(common.directory + "/recovery." + std::to_string(index)),
           objects{.breaker = hawser::shared_circuit_breaker(options->breaker)} {}
 
@@ -38,7 +41,10 @@ struct client_process {
 class client {
 public:
     client(asio::io_context& context, client_process& p, std::uint32_t id)
-        : process_(p), id_(id), socket_(context, p.options, p.objects), received_(received_path(p.common, direction::down, id)),
+        : process_(p),
+          id_(id),
+          socket_(context, p.options, p.objects),
+          received_(received_path(p.common, direction::down, id)),
           out_(p.common, direction::up, id, p.in, p.mine) {
         socket_.on_message([this](const hawser::message_view& m) {
             received_.add(m.bytes);  // before it is acknowledged
@@ -116,7 +122,8 @@ int run_clients(const settings& s, std::uint32_t index) {
     asio::signal_set signals(context, SIGTERM);
     signals.async_wait([&](std::error_code, int) {
         closing = true;
-        for (auto& c : clients) c.close();
+        for (auto& c : clients)
+            c.close();
     });
     // Ends when all sockets are closed: nothing else is left to do then.
     asio::steady_timer timer(context);

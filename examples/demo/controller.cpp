@@ -68,7 +68,8 @@ public:
             if (options_.server_restart) restart_server();
             watch("messages under way", [&](const totals& t) { return t.decided >= expected(); });
             const auto patience = clock::now() + 3s;  // a short run may still miss a kind of cut
-            watch("all messages are through", [&](const totals&) { return all_cuts_seen() || clock::now() >= patience; });
+            watch("all messages are through",
+                  [&](const totals&) { return all_cuts_seen() || clock::now() >= patience; });
             heal();
         } catch (const run_failed& e) {
             result_.failures.emplace_back(e.what());
@@ -83,14 +84,25 @@ public:
 private:
     using clock = std::chrono::steady_clock;
 
-    [[nodiscard]] std::uint64_t expected() const noexcept { return std::uint64_t{2} * settings_.clients * settings_.messages; }
+    [[nodiscard]] std::uint64_t expected() const noexcept {
+        return std::uint64_t{2} * settings_.clients * settings_.messages;
+    }
     [[nodiscard]] std::uint32_t client_processes() const noexcept {
         return (settings_.clients + clients_per_process - 1) / clients_per_process;
     }
     [[nodiscard]] std::vector<std::string> arguments(const std::string& command) const {
         const auto& s = settings_;
-        return {command,        "--directory", s.directory, "--clients", std::to_string(s.clients), "--messages",
-                std::to_string(s.messages), "--cut-every", std::to_string(s.cut_every_ms), "--seed", std::to_string(s.seed)};
+        return {command,
+                "--directory",
+                s.directory,
+                "--clients",
+                std::to_string(s.clients),
+                "--messages",
+                std::to_string(s.messages),
+                "--cut-every",
+                std::to_string(s.cut_every_ms),
+                "--seed",
+                std::to_string(s.seed)};
     }
 
     // Waits until the process has told its port.
@@ -127,13 +139,16 @@ private:
             if (done(t)) return;
             if (interrupted) throw run_failed("interrupted");
             for (process* p : all()) {
-                if (const auto status = p->status())
-                    throw run_failed(p->name() + " ended too early with status " + std::to_string(*status));
+                const auto status = p->status();
+                if (!status) continue;
+                ended_.push_back(p->name());
+                throw run_failed(p->name() + " ended too early with status " + std::to_string(*status));
             }
             if (clock::now() >= end_)
-                throw run_failed(std::string("not done in time (") + phase + "): of " + std::to_string(expected()) + " messages " +
-                                 std::to_string(t.handed) + " were sent, the outcome of " + std::to_string(t.decided) +
-                                 " is known; " + std::to_string(t.links_up) + " links are up");
+                throw run_failed(std::string("not done in time (") + phase + "): of " + std::to_string(expected()) +
+                                 " messages " + std::to_string(t.handed) + " were sent, the outcome of " +
+                                 std::to_string(t.decided) + " is known; " + std::to_string(t.links_up) +
+                                 " links are up");
             std::this_thread::sleep_for(5ms);
         }
     }
@@ -144,7 +159,8 @@ private:
         std::vector<process*> list;
         if (server_) list.push_back(&*server_);
         if (proxy_) list.push_back(&*proxy_);
-        for (auto& c : clients_) list.push_back(&c);
+        for (auto& c : clients_)
+            list.push_back(&c);
         return list;
     }
 
@@ -160,15 +176,19 @@ private:
     // In order: clients, server, proxy.
     void stop_all() {
         board_->calm = 1;
-        for (auto& c : clients_) c.signal(SIGTERM);
-        for (auto& c : clients_) stopped(c);
+        for (auto& c : clients_)
+            c.signal(SIGTERM);
+        for (auto& c : clients_)
+            stopped(c);
         if (server_) server_->signal(SIGTERM), stopped(*server_);
         if (proxy_) proxy_->signal(SIGTERM), stopped(*proxy_);
     }
     void stopped(process& p) {
+        if (std::find(ended_.begin(), ended_.end(), p.name()) != ended_.end()) return;
         const auto status = p.wait(interrupted ? 100ms : 5s);
         if (!status && !interrupted) result_.failures.push_back(p.name() + " did not end in time");
-        if (status && *status != 0) result_.failures.push_back(p.name() + " ended with status " + std::to_string(*status));
+        if (status && *status != 0)
+            result_.failures.push_back(p.name() + " ended with status " + std::to_string(*status));
         if (!status) p.signal(SIGKILL);
     }
 
@@ -176,16 +196,22 @@ private:
         if (interrupted) return;
         process verifier("verify", settings_.directory, arguments("verify"));
         const auto status = verifier.wait(60s);
-        if (!status || *status > 1) result_.failures.emplace_back("the verifier itself failed");
-        else if (*status == 1) result_.failures.emplace_back("the verifier found something");
+        if (!status || *status > 1)
+            result_.failures.emplace_back("the verifier itself failed");
+        else if (*status == 1)
+            result_.failures.emplace_back("the verifier found something");
         const auto raw = read_file(settings_.directory + "/verify.out");
         read_verdict({reinterpret_cast<const char*>(raw.data()), raw.size()});
     }
     void read_verdict(std::string_view text) {
-        const std::pair<std::string_view, std::uint64_t*> names[] = {
-            {"sent", &result_.sent}, {"acknowledged", &result_.acknowledged}, {"delivered", &result_.delivered},
-            {"unknown", &result_.unknown}, {"lost", &result_.lost}, {"duplicated", &result_.duplicated},
-            {"out_of_order", &result_.out_of_order}, {"corrupted", &result_.corrupted}};
+        const std::pair<std::string_view, std::uint64_t*> names[] = {{"sent", &result_.sent},
+                                                                     {"acknowledged", &result_.acknowledged},
+                                                                     {"delivered", &result_.delivered},
+                                                                     {"unknown", &result_.unknown},
+                                                                     {"lost", &result_.lost},
+                                                                     {"duplicated", &result_.duplicated},
+                                                                     {"out_of_order", &result_.out_of_order},
+                                                                     {"corrupted", &result_.corrupted}};
         while (!text.empty()) {
             const auto line = text.substr(0, text.find('\n'));
             text.remove_prefix(std::min(text.size(), line.size() + 1));
@@ -199,8 +225,10 @@ private:
     void collect(double seconds) {
         result_.seconds = seconds;
         result_.all = sum(*board_, client_processes());
-        for (std::size_t i = 0; i < result_.cuts.size(); ++i) result_.cuts[i] = board_->cuts[i];
-        for (std::size_t i = 0; i < result_.kinds.size(); ++i) result_.kinds[i] = board_->kinds[i];
+        for (std::size_t i = 0; i < result_.cuts.size(); ++i)
+            result_.cuts[i] = board_->cuts[i];
+        for (std::size_t i = 0; i < result_.kinds.size(); ++i)
+            result_.kinds[i] = board_->kinds[i];
         result_.stalls = board_->stalls;
         collect_recoveries();
         if (interrupted) return;
@@ -227,7 +255,9 @@ private:
         }
         if (all.empty()) return;
         std::sort(all.begin(), all.end());
-        const auto percentile = [&](std::size_t percent) { return all[(all.size() * percent + 99) / 100 - 1] / 1000.0; };
+        const auto percentile = [&](std::size_t percent) {
+            return all[(all.size() * percent + 99) / 100 - 1] / 1000.0;
+        };
         result_.recovery_p50_ms = percentile(50);
         result_.recovery_p99_ms = percentile(99);
     }
@@ -238,6 +268,7 @@ private:
     progress progress_;
     std::optional<process> server_, proxy_;
     std::vector<process> clients_;
+    std::vector<std::string> ended_;  // too early
     clock::time_point end_;
     result result_;
 };
@@ -252,8 +283,10 @@ int run_controller(const run_options& o) {
     settings s = o.common;
     s.directory = directory.path();
     const auto size = make_snapshot(s, o.input);
-    std::fprintf(stderr, "hawser demo: %u clients, links are cut after %u ms on average; input %s (%zu files, %zu bytes, %zu pieces)\n",
-                 s.clients, s.cut_every_ms, o.input.c_str(), size.files, size.bytes, size.pieces);
+    std::fprintf(
+        stderr,
+        "hawser demo: %u clients, links are cut after %u ms on average; input %s (%zu files, %zu bytes, %zu pieces)\n",
+        s.clients, s.cut_every_ms, o.input.c_str(), size.files, size.bytes, size.pieces);
     controller c(o, s);
     const result r = c.run();
     if (interrupted) {

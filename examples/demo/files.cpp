@@ -22,7 +22,8 @@ void write_all(int fd, iovec* parts, int count, const std::string& path) {
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) fail("cannot write " + path);
         auto left = static_cast<std::size_t>(n);
-        for (; count > 0 && left >= parts->iov_len; ++parts, --count) left -= parts->iov_len;
+        for (; count > 0 && left >= parts->iov_len; ++parts, --count)
+            left -= parts->iov_len;
         if (count == 0) break;
         parts->iov_base = static_cast<char*>(parts->iov_base) + left;
         parts->iov_len -= left;
@@ -49,7 +50,7 @@ descriptor::~descriptor() {
 appending_file::appending_file(const std::string& path, std::size_t keep)
     : file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), path_(path) {
     if (file_.get() < 0) fail("cannot open " + path);
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file_.get(), &status) != 0) fail("cannot look at " + path);
     if (static_cast<std::size_t>(status.st_size) > keep && ::ftruncate(file_.get(), static_cast<off_t>(keep)) != 0)
         fail("cannot shorten " + path);
@@ -67,7 +68,7 @@ std::vector<std::byte> read_file(const std::string& path) {
         if (errno == ENOENT) return content;
         fail("cannot open " + path);
     }
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file.get(), &status) == 0) content.reserve(static_cast<std::size_t>(status.st_size) + 1);
     for (;;) {
         const std::size_t at = content.size();

@@ -23,8 +23,10 @@ std::vector<fs::path> files_of(const fs::path& folder) {
     const auto options = fs::directory_options::skip_permission_denied;
     for (auto it = fs::recursive_directory_iterator(folder, options); it != fs::recursive_directory_iterator(); ++it) {
         const std::string name = it->path().filename().string();
-        if (it->is_directory() && (name.starts_with(".") || name == "build")) it.disable_recursion_pending();
-        else if (it->is_regular_file() && !name.starts_with(".")) found.push_back(it->path());
+        if (it->is_directory() && (name.starts_with(".") || name == "build"))
+            it.disable_recursion_pending();
+        else if (it->is_regular_file() && !name.starts_with("."))
+            found.push_back(it->path());
     }
     std::sort(found.begin(), found.end());
     return found;
@@ -42,7 +44,8 @@ std::size_t draw_size(hawser::xoshiro256& random) {
 snapshot_size make_snapshot(const settings& s, const std::string& path) {
     std::error_code ec;
     const bool folder = fs::is_directory(path, ec);
-    if (!folder && !fs::exists(path, ec)) throw std::invalid_argument("--input is '" + path + "', but must be a file or a folder that exists");
+    if (!folder && !fs::exists(path, ec))
+        throw std::invalid_argument("--input is '" + path + "', but must be a file or a folder that exists");
     snapshot_size result;
     std::vector<std::byte> bytes;
     std::vector<std::uint32_t> starts;

@@ -65,9 +65,11 @@ settings parse_common(examples::arguments& args) {
 
 // A process that the controller starts. A person may start `verify` too, for a directory that was kept.
 int run_part(const std::string& name, int argc, char** argv) {
-    examples::arguments args(argc, argv, "hawser_demo " + name + " --directory D [--clients N] [--messages M] [--cut-every MS] [--seed S]");
+    examples::arguments args(
+        argc, argv, "hawser_demo " + name + " --directory D [--clients N] [--messages M] [--cut-every MS] [--seed S]");
     const settings s = parse_common(args);
-    const auto index = static_cast<std::uint32_t>(name == "client" ? args.number("--process", 0, 0, max_client_processes - 1) : 0);
+    const auto index =
+        static_cast<std::uint32_t>(name == "client" ? args.number("--process", 0, 0, max_client_processes - 1) : 0);
     args.finish();
     if (name == "server") return run_server(s);
     if (name == "client") return run_clients(s, index);
@@ -94,7 +96,8 @@ int dispatch(int argc, char** argv) {
     if (command == "run") return run_controller(parse_run(argc - 1, argv + 1));
     for (const char* name : {"server", "client", "proxy", "verify"})
         if (command == name) return run_part(name, argc - 1, argv + 1);
-    throw std::invalid_argument("'" + command + "' is not a command; the commands are run, server, client, proxy, verify");
+    throw std::invalid_argument("'" + command +
+                                "' is not a command; the commands are run, server, client, proxy, verify");
 }
 
 }  // namespace

@@ -11,7 +11,10 @@ using std::chrono::milliseconds;
 plan planner::drawn() {
     plan p;
     const auto kind = draw(1, 100);
-    p.kind = kind <= 45 ? cut_kind::reset : kind <= 75 ? cut_kind::close : kind <= 90 ? cut_kind::half_open : cut_kind::stall;
+    p.kind = kind <= 45   ? cut_kind::reset
+             : kind <= 75 ? cut_kind::close
+             : kind <= 90 ? cut_kind::half_open
+                          : cut_kind::stall;
     p.lane = static_cast<int>(draw(0, 1));
     p.silent_lanes = static_cast<int>(draw(1, 3));
     p.share = static_cast<double>(draw(1, 99)) / 100;
@@ -51,7 +54,11 @@ plan::aim planner::draw_aim() {
     if (missing(cut_class::in_frame)) return aim::frame;
     if (missing(cut_class::between_data_and_ack)) return aim::data_and_ack;
     const auto n = draw(1, 100);
-    return n <= 25 ? aim::frame : n <= 50 ? aim::data_and_ack : n <= 65 ? aim::quiet : n <= 85 ? aim::anything : aim::pause;
+    return n <= 25   ? aim::frame
+           : n <= 50 ? aim::data_and_ack
+           : n <= 65 ? aim::quiet
+           : n <= 85 ? aim::anything
+                     : aim::pause;
 }
 
 // Exponentially distributed, as of a link that may fail at any moment.

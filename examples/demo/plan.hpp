@@ -47,7 +47,9 @@ public:
 
 private:
     [[nodiscard]] bool calm() const noexcept { return board_.calm.load() != 0; }
-    [[nodiscard]] std::uint64_t draw(std::uint64_t low, std::uint64_t high) { return hawser::uniform(random_, low, high); }
+    [[nodiscard]] std::uint64_t draw(std::uint64_t low, std::uint64_t high) {
+        return hawser::uniform(random_, low, high);
+    }
     [[nodiscard]] bool chance(std::uint64_t percent) { return draw(1, 100) <= percent; }
     [[nodiscard]] plan drawn();
     [[nodiscard]] plan::aim draw_aim();

@@ -40,7 +40,8 @@ process::process(std::string name, const std::string& directory, const std::vect
     std::string program = "hawser_demo";
     std::vector<char*> list{program.data()};
     std::vector<std::string> copies(arguments);
-    for (auto& a : copies) list.push_back(a.data());
+    for (auto& a : copies)
+        list.push_back(a.data());
     list.push_back(nullptr);
     const pid_t parent = ::getpid();
     pid_ = ::fork();
@@ -77,7 +78,8 @@ void process::signal(int number) const {
 
 std::optional<int> process::wait(std::chrono::milliseconds limit) {
     const auto end = std::chrono::steady_clock::now() + limit;
-    while (!status() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(2ms);
+    while (!status() && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(2ms);
     return status_;
 }
 

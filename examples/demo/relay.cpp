@@ -20,9 +20,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t everything = SIZE_MAX;
-// An aim that finds no target for so long is given up, and the link is cut as it is.
-constexpr auto patience = 500ms;
 constexpr std::size_t read_size = 64 * 1024;
 
 // The path of the request: "7" of "GET /7 HTTP/1.1".
@@ -36,15 +33,21 @@ std::string name_of(const std::vector<std::byte>& request) {
 void log_cut(const std::string& name, cut_class c, cut_kind k) {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     std::fprintf(stderr, "%lld client %s: %s, %s\n",
-                 static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()), name.c_str(),
-                 cut_class_names[static_cast<std::size_t>(c)].data(), cut_kind_names[static_cast<std::size_t>(k)].data());
+                 static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()),
+                 name.c_str(), cut_class_names[static_cast<std::size_t>(c)].data(),
+                 cut_kind_names[static_cast<std::size_t>(k)].data());
 }
 
 }  // namespace
 
 relay::relay(tcp::socket client, planner& plans, board& b)
-    : plans_(plans), board_(b), client_(std::move(client)), server_(client_.get_executor()),
-      timer_(client_.get_executor()), stall_(client_.get_executor()), plan_(plans.for_handshake()) {
+    : plans_(plans),
+      board_(b),
+      client_(std::move(client)),
+      server_(client_.get_executor()),
+      timer_(client_.get_executor()),
+      stall_(client_.get_executor()),
+      plan_(plans.for_handshake()) {
     lanes_[0].from = lanes_[1].to = &client_;
     lanes_[0].to = lanes_[1].from = &server_;
 }
@@ -131,118 +134,7 @@ asio::awaitable<bool> relay::flush(lane& l) {
     co_return !ec;
 }
 
-// ---- the plan ---------------------------------------------------------------------------------
-
-std::size_t relay::allowed(int index, const piece& p) {
-    if (decided_ || cut_ || board_.calm.load() != 0) return everything;
-    return open_ ? allowed_of_frame(index, p) : allowed_of_handshake(index, p);
-}
-
-std::size_t relay::allowed_of_handshake(int index, const piece& p) {
-    const bool starts = p.what == piece::kind::frame_start;
-    const auto some = static_cast<std::size_t>(static_cast<double>(p.size) * plan_.share);
-    if (index == 0 && starts && p.frame.type == frame_type::resume && plan_.at != plan::aim::handshake)
-        plan_ = plans_.for_resume();
-    if (index == 1 && starts && p.frame.type == frame_type::resumed && plan_.at == plan::aim::resume) return some;
-    if (plan_.at != plan::aim::handshake) return everything;
-    switch (plan_.point) {
-    case handshake_point::in_request: return index == 0 ? some : everything;
-    case handshake_point::before_response: return index == 1 ? 0 : everything;
-    case handshake_point::before_hello: return index == 0 && starts ? 0 : everything;
-    case handshake_point::before_answer:
-        if (index == 1 && starts && p.frame.type == frame_type::welcome) return some;
-        return index == 0 && starts && p.frame.type == frame_type::resume ? 0 : everything;
-    default: return everything;
-    }
-}
-
-std::size_t relay::allowed_of_frame(int index, const piece& p) {
-    lane& l = lanes_[static_cast<std::size_t>(index)];
-    const lane& other = lanes_[static_cast<std::size_t>(1 - index)];
-    // The acknowledgement of DATA that has passed: a cut here is one between the two.
-    const bool answers = p.frame.accepted && *p.frame.accepted > l.accepted && other.data > l.accepted;
-    const bool starts = p.what == piece::kind::frame_start;
-    if (answers && plans_.missing(cut_class::between_data_and_ack)) take_up(plan::aim::data_and_ack, index);
-    else if (starts && plans_.missing(cut_class::in_frame)) take_up(plan::aim::frame, index);
-    if (!armed_) return everything;
-    if (plan_.at == plan::aim::data_and_ack && answers) return 0;
-    if (plan_.at != plan::aim::frame || index != plan_.lane) return everything;
-    if (starts) l.cut_in = 1 + static_cast<std::uint64_t>(static_cast<double>(p.frame.size - 2) * plan_.share);
-    if (l.cut_in == 0) return everything;  // armed in the middle of a frame
-    if (p.size >= l.cut_in) return static_cast<std::size_t>(l.cut_in);
-    l.cut_in -= p.size;
-    return everything;
-}
-
-// A class that did not happen yet is taken at the first opportunity, whatever the plan was.
-void relay::take_up(plan::aim at, int index) {
-    if (cut_) return;
-    plan_.at = at;
-    plan_.lane = index;
-    armed_ = true;
-}
-
-void relay::passed(int index, const piece& p, std::size_t bytes) {
-    lane& l = lanes_[static_cast<std::size_t>(index)];
-    if (p.what == piece::kind::head) return;
-    if (p.what == piece::kind::frame_start) l.frame = p.frame.type;
-    if (p.what == piece::kind::frame_start && bytes > 0) {
-        // A number counts from its first byte on: a cut in the middle is one in the frame.
-        if (p.frame.sequence) l.data = std::max(l.data, *p.frame.sequence);
-        if (p.frame.accepted) l.accepted = std::max(l.accepted, *p.frame.accepted);
-    }
-    l.partial = bytes < p.size ? l.partial || bytes > 0 : !p.ends;
-    if (bytes < p.size || !p.ends || open_) return;
-    if (l.frame == frame_type::resume) resume_passed_ = true;
-    if (l.frame == frame_type::resume_failed) resume_passed_ = false;
-    if (l.frame == frame_type::welcome || l.frame == frame_type::resumed) opened();
-}
-
-void relay::opened() {
-    open_ = true;
-    plan_ = plans_.for_open_link();
-    asio::co_spawn(
-        client_.get_executor(), [self = shared_from_this()] { return self->arm(); }, asio::detached);
-}
-
-asio::awaitable<void> relay::arm() {
-    for (;;) {
-        std::error_code ec;
-        timer_.expires_after(plan_.wait);
-        co_await timer_.async_wait(redirect_error(use_awaitable, ec));
-        if (decided_ || cut_ || mode_ != mode::relaying || board_.calm.load() != 0) co_return;
-        if (plan_.at != plan::aim::pause) break;
-        ++board_.stalls;
-        mode_ = mode::stalled;
-        stall_.expires_after(plan_.pause);
-        co_await stall_.async_wait(redirect_error(use_awaitable, ec));
-        if (mode_ != mode::stalled) co_return;
-        mode_ = mode::relaying;
-        plan_ = plans_.for_open_link();
-    }
-    armed_ = true;
-    if (plan_.at == plan::aim::anything || (plan_.at == plan::aim::quiet && quiet())) {
-        cut();
-        co_return;
-    }
-    std::error_code ec;
-    timer_.expires_after(patience);
-    co_await timer_.async_wait(redirect_error(use_awaitable, ec));
-    if (!decided_ && !cut_ && mode_ == mode::relaying && board_.calm.load() == 0) cut();
-}
-
 // ---- the cut ----------------------------------------------------------------------------------
-
-cut_class relay::classify() const noexcept {
-    if (!open_) return resume_passed_ ? cut_class::during_resume : cut_class::in_handshake;
-    if (lanes_[0].partial || lanes_[1].partial) return cut_class::in_frame;
-    return quiet() ? cut_class::other : cut_class::between_data_and_ack;
-}
-
-bool relay::quiet() const noexcept {
-    return open_ && !lanes_[0].partial && !lanes_[1].partial && lanes_[0].data <= lanes_[1].accepted &&
-           lanes_[1].data <= lanes_[0].accepted;
-}
 
 void relay::cut() {
     if (mode_ == mode::ended || std::exchange(cut_, true)) return;
@@ -252,19 +144,22 @@ void relay::cut() {
     armed_ = false;
     timer_.cancel();
     switch (plan_.kind) {
-    case cut_kind::reset: return reset();
-    case cut_kind::close: return close_both();
-    case cut_kind::half_open:
-        // A frame of which a part has passed must not go on behind a gap.
-        for (const int index : {0, 1}) {
-            lane& l = lanes_[static_cast<std::size_t>(index)];
-            l.silent = !open_ || l.partial || (plan_.silent_lanes >> index & 1) != 0 || plan_.at == plan::aim::data_and_ack;
-        }
-        return cut_after(plan_.pause);
-    case cut_kind::stall:
-        mode_ = mode::stalled;
-        stall_.expires_after(24h);  // until the reset
-        return cut_after(plan_.pause);
+        case cut_kind::reset:
+            return reset();
+        case cut_kind::close:
+            return close_both();
+        case cut_kind::half_open:
+            // A frame of which a part has passed must not go on behind a gap.
+            for (const int index : {0, 1}) {
+                lane& l = lanes_[static_cast<std::size_t>(index)];
+                l.silent = !open_ || l.partial || (plan_.silent_lanes >> index & 1) != 0 ||
+                           plan_.at == plan::aim::data_and_ack;
+            }
+            return cut_after(plan_.pause);
+        case cut_kind::stall:
+            mode_ = mode::stalled;
+            stall_.expires_after(24h);  // until the reset
+            return cut_after(plan_.pause);
     }
 }
 

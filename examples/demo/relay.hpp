@@ -77,8 +77,8 @@ private:
     mode mode_ = mode::relaying;
     bool connected_ = false;
     bool resume_passed_ = false;
-    bool open_ = false;   ///< WELCOME or RESUMED has passed
-    bool armed_ = false;  ///< the plan's wait is over
+    bool open_ = false;     ///< WELCOME or RESUMED has passed
+    bool armed_ = false;    ///< the plan's wait is over
     bool decided_ = false;  ///< a direction is about to cut
     bool cut_ = false;
     std::string client_name_;

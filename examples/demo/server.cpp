@@ -26,7 +26,8 @@ hawser::authorization who_is_it(const hawser::ws::upgrade_request& request, std:
     const std::string_view name = request.path().substr(1);
     std::uint32_t id = 0;
     const auto [end, ec] = std::from_chars(name.data(), name.data() + name.size(), id);
-    if (ec != std::errc{} || end != name.data() + name.size() || id >= clients) return {.status = 403, .text = "unknown client"};
+    if (ec != std::errc{} || end != name.data() + name.size() || id >= clients)
+        return {.status = 403, .text = "unknown client"};
     return {.principal = std::string(name)};
 }
 
@@ -34,14 +35,19 @@ hawser::authorization who_is_it(const hawser::ws::upgrade_request& request, std:
 class peer {
 public:
     peer(asio::io_context& context, const settings& s, const input& in, party& p, std::uint32_t id)
-        : settings_(s), party_(p), id_(id), room_(context), received_(received_path(s, direction::up, id)),
+        : settings_(s),
+          party_(p),
+          id_(id),
+          room_(context),
+          received_(received_path(s, direction::up, id)),
           out_(s, direction::down, id, in, p) {
         out_.take_up(read_ledger(ledger_path(s, direction::down, id)));
     }
 
     /// A new session. One that is still there ends: its client has given it up.
     void take(socket accepted) {
-        for (auto& old : sockets_) old.close();
+        for (auto& old : sockets_)
+            old.close();
         socket& s = sockets_.emplace_back(std::move(accepted));
         s.on_message([this](const hawser::message_view& m) {
             received_.add(m.bytes);  // before it is acknowledged
@@ -73,11 +79,12 @@ private:
             }
             ++in_flight_;
             auto m = out_.next();
-            sockets_.back().async_send(std::move(m), [this, number = out_.last()](std::error_code, hawser::outcome what) {
-                out_.decided(number, what);
-                --in_flight_;
-                room_.cancel();
-            });
+            sockets_.back().async_send(std::move(m),
+                                       [this, number = out_.last()](std::error_code, hawser::outcome what) {
+                                           out_.decided(number, what);
+                                           --in_flight_;
+                                           room_.cancel();
+                                       });
         }
     }
 
@@ -95,8 +102,6 @@ hawser::listener_options server_options(const settings& s) {
     hawser::listener_options o;
     o.socket = socket_options();
     o.socket.connect_timeout = 10s;  // so long a session waits for a client that got no WELCOME through
-    // All clients come from one address, and after a restart each presents a token of the past.
-    o.max_resume_failures = 1'000'000;
     o.authorize = [clients = s.clients](const auto& request) { return who_is_it(request, clients); };
     return o;
 }
@@ -117,10 +122,12 @@ int run_server(const settings& s) {
     asio::io_context context(1);
     const shared_board shown(s);
     party& mine = shown->server;
-    for (auto* count : {&mine.links_up, &mine.handed, &mine.decided, &mine.acknowledged, &mine.unknown}) *count = 0;
+    for (auto* count : {&mine.links_up, &mine.handed, &mine.decided, &mine.acknowledged, &mine.unknown})
+        *count = 0;
     const input in(s);
     std::list<peer> peers;
-    for (std::uint32_t id = 0; id < s.clients; ++id) peers.emplace_back(context, s, in, mine, id);
+    for (std::uint32_t id = 0; id < s.clients; ++id)
+        peers.emplace_back(context, s, in, mine, id);
 
     hawser::policy_objects<policies> objects;
     listener l(context, {.address = "127.0.0.1", .port = 0}, server_options(s), objects);

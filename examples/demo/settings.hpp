@@ -16,7 +16,7 @@ inline constexpr std::uint32_t max_client_processes = max_clients / clients_per_
 
 /// The part of the options that every process of a run is told.
 struct settings {
-    std::string directory;        ///< where the run's files are
+    std::string directory;  ///< where the run's files are
     std::uint32_t clients = 20;
     std::uint32_t messages = 300;  ///< per client and direction
     std::uint32_t cut_every_ms = 250;

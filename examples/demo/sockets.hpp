@@ -23,7 +23,8 @@ using socket = hawser::resilient_socket<policies>;
     o.write_stall_timeout = 2s;
     o.ack_delay = 50ms;
     o.heartbeat = {.ping_interval = 300ms, .pong_timeout = 400ms};
-    o.reconnect = {.base_delay = 20ms, .max_delay = 400ms, .min_connected_time_to_reset = 1s, .min_reset_interval = 100ms};
+    o.reconnect = {
+        .base_delay = 20ms, .max_delay = 400ms, .min_connected_time_to_reset = 1s, .min_reset_interval = 100ms};
     o.breaker = {.failure_rate_threshold = 50,
                  .sliding_window_duration = 2s,
                  .minimum_number_of_calls = 10,

@@ -28,7 +28,9 @@ audit audit_all(const settings& s) {
 
 int run_verify(const settings& s) {
     const audit a = audit_all(s);
-    const auto line = [](const char* name, std::uint64_t n) { std::printf("%s %llu\n", name, static_cast<unsigned long long>(n)); };
+    const auto line = [](const char* name, std::uint64_t n) {
+        std::printf("%s %llu\n", name, static_cast<unsigned long long>(n));
+    };
     line("sent", a.sent);
     line("acknowledged", a.acknowledged);
     line("delivered", a.delivered);
@@ -37,7 +39,8 @@ int run_verify(const settings& s) {
     line("duplicated", a.duplicated);
     line("out_of_order", a.out_of_order);
     line("corrupted", a.corrupted);
-    for (const auto& f : a.findings) std::printf("# %s\n", f.c_str());
+    for (const auto& f : a.findings)
+        std::printf("# %s\n", f.c_str());
     const bool bounded = a.acknowledged <= a.delivered && a.delivered <= a.acknowledged + a.unknown;
     if (!bounded) std::printf("# acknowledged <= delivered <= acknowledged + unknown does not hold\n");
     return a.lost == 0 && a.duplicated == 0 && a.out_of_order == 0 && a.corrupted == 0 && bounded ? 0 : 1;

@@ -14,13 +14,22 @@ namespace demo {
 
 /// Types of hawser.v1 frames that matter here; the first byte of a binary message.
 enum class frame_type : std::uint8_t {
-    none = 0, hello = 1, welcome = 2, resume = 3, resumed = 4, resume_failed = 5, data = 6, ack = 7, ping = 8, pong = 9,
+    none = 0,
+    hello = 1,
+    welcome = 2,
+    resume = 3,
+    resumed = 4,
+    resume_failed = 5,
+    data = 6,
+    ack = 7,
+    ping = 8,
+    pong = 9,
 };
 
 /// What the first bytes of a frame tell.
 struct frame_info {
-    frame_type type = frame_type::none;  ///< none: a control frame of WebSocket
-    std::uint64_t size = 0;              ///< header and payload
+    frame_type type = frame_type::none;     ///< none: a control frame of WebSocket
+    std::uint64_t size = 0;                 ///< header and payload
     std::optional<std::uint64_t> sequence;  ///< of DATA
     std::optional<std::uint64_t> accepted;  ///< the position that it acknowledges
 };
@@ -53,14 +62,17 @@ public:
 private:
     static std::uint64_t big_endian(view bytes) noexcept {
         std::uint64_t v = 0;
-        for (const auto b : bytes) v = v << 8 | static_cast<std::uint8_t>(b);
+        for (const auto b : bytes)
+            v = v << 8 | static_cast<std::uint8_t>(b);
         return v;
     }
     [[nodiscard]] piece next_of_head(view bytes) {
         for (std::size_t i = 0; i < bytes.size(); ++i) {
             const char c = static_cast<char>(bytes[i]);
-            if (c == "\r\n\r\n"[matched_]) ++matched_;
-            else matched_ = c == '\r' ? 1 : 0;
+            if (c == "\r\n\r\n"[matched_])
+                ++matched_;
+            else
+                matched_ = c == '\r' ? 1 : 0;
             if (matched_ == 4) {
                 head_done_ = true;
                 return {piece::kind::head, i + 1, true, {}};

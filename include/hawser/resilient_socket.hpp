@@ -67,8 +67,7 @@ public:
         link_->orphaned = true;
         driver& d = link_->runtime();
         if (!d.alive()) return;
-        if (d.executor().running_in_this_thread()) orphan(std::move(link_));
-        else asio::dispatch(d.executor(), [l = std::move(link_)]() mutable { orphan(std::move(l)); });
+        dispatch(d, [l = std::move(link_)]() mutable { orphan(std::move(l)); });
     }
 
     // ---- connecting ------------------------------------------------------------------------

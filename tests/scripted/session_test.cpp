@@ -312,3 +312,27 @@ TEST_CASE("session: a client that needs hawser.v1 fails against a plain server a
     w.net.poll();
     CHECK(why == errc::session_unsupported);
 }
+
+TEST_CASE("session: many wrong tokens from one address close that link, and never touch a session that is known") {
+    world<> w;
+    hawser::listener_options o{.socket = quick(hawser::options::reliable())};
+    o.max_resume_failures = 1;
+    w.listen(o);
+    // Each of three servers forgets the session; the address has two unknown tokens in a minute.
+    hawser::resilient_socket<> client(w.context, quick(hawser::options::reliable()));
+    client.connect(url);
+    for (int i = 0; i < 3; ++i) {
+        CAPTURE(i);
+        const std::size_t before = w.accepted.size();
+        w.server.reset();
+        w.net.poll();
+        w.listen(o);
+        if (!w.net.connections().empty()) w.net.last_connection().cut();
+        REQUIRE(w.net.run_until([&] { return w.accepted.size() > before; }, 200s));
+        // A known session resumes whatever its address did.
+        w.net.last_connection().cut();
+        REQUIRE(w.net.run_until([&] { return client.state() != connection_state::open; }, 5s));
+        REQUIRE(w.net.run_until([&] { return client.state() == connection_state::open; }, 60s));
+        CHECK(w.accepted.size() == before + 1);
+    }
+}

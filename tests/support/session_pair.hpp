@@ -74,9 +74,9 @@ public:
         else if (choice < 880) commit_step(any_node());
         else if (choice < 920) finish_something(any_node());
         else if (choice < 965) dial();
-        else if (choice < 970) cancel_something(any_node());
-        else if (choice < 985) advance(hawser::milliseconds(pick(150)));
-        else if (choice < 988) any_node().ep->request_ping();
+        else if (choice < 975) cancel_something(any_node());
+        else if (choice < 987) advance(hawser::milliseconds(pick(150)));
+        else if (choice < 989) any_node().ep->request_ping();
         else fault();
         notice_closed_links();
         collect();
@@ -135,6 +135,7 @@ private:
         outcome result = outcome::pending;
         bool written = false;
         bool handed = false;
+        bool covered = false;   // the position of a failed RESUME says that the peer has it
         bool finished = false;  // the receiver's application took responsibility, in any incarnation
     };
     struct processing {
@@ -150,6 +151,7 @@ private:
         std::uint64_t in_flight_accepted = 0, committed_accepted = 0;
         std::uint64_t in_flight_next = 1, committed_next = 1;
         std::uint64_t serial = 0;  // of the epoch that the positions belong to
+        std::map<std::uint64_t, std::uint64_t> counters;  // written in this epoch, by number
         std::uint64_t last_seq = 0, last_counter = 0, last_acked = 0;
         std::vector<processing> at_work, copies;
         session::session_record* record = nullptr;  // server only
@@ -295,6 +297,7 @@ private:
     void epoch_began(node& n) {
         n.committed_accepted = n.in_flight_accepted = 0;
         n.committed_next = n.in_flight_next = 1;
+        n.counters.clear();
     }
 
     // ---- links -------------------------------------------------------------------------------
@@ -437,6 +440,7 @@ private:
     void client_receives(link& l, byte_view frame) {
         if (client_link_ != &l) return;
         const auto a = client_.ep->on_frame(frame, now_);
+        if (a.what == session::action::kind::epoch_lost) note_position(frame);
         using kind = session::action::kind;
         switch (a.what) {
         case kind::none:
@@ -459,6 +463,13 @@ private:
             return close_client(l);
         case kind::close_link: allowed_error(l, a); return close_client(l);
         }
+    }
+    void note_position(byte_view frame) {
+        session::envelope e;
+        session::resume_failed f;
+        if (session::decode(frame, e) || !session::decode(e, f) || !f.has_position) return;
+        for (const auto& [seq, counter] : client_.counters)
+            if (seq <= f.accepted) message_at({client_.origin, counter}).covered = true;
     }
     void allowed_error(const link& l, const session::action& a) {
         if (a.error == hawser::errc::session_gap) ++seen.gaps;
@@ -597,6 +608,8 @@ private:
             sent_message& m = message_at({n.origin, counter});
             require(m.result == outcome::pending, "DATA of a message that is over");
             seen.sent_again += m.written ? 1 : 0;
+            require(!m.covered, "rule 14: sent again although the peer had said that it has it");
+            n.counters[d.seq] = counter;
             m.written = true;
             if (d.has_ack) position_is_durable(n, d.ack.accepted);
         } else if (e.type == type::ack || e.type == type::ping || e.type == type::pong) {

@@ -34,7 +34,8 @@ struct run {
         hawser::append(received, hawser::as_bytes(piece));
     }
     void all_well(std::uint32_t from, std::uint32_t to) {
-        for (std::uint32_t n = from; n <= to; ++n) send(n), receive(n), decide(n, outcome::acknowledged);
+        for (std::uint32_t n = from; n <= to; ++n)
+            send(n), receive(n), decide(n, outcome::acknowledged);
     }
     [[nodiscard]] demo::audit check() const { return demo::auditor("test", head_of).run(ledger, received); }
 };
@@ -84,7 +85,8 @@ TEST_CASE("demo audit: duplicates and wrong order are told apart") {
     run r;
     r.all_well(1, 2);
     r.receive(1);
-    for (const std::uint32_t n : {3u, 4u}) r.send(n), r.decide(n, outcome::acknowledged);
+    for (const std::uint32_t n : {3u, 4u})
+        r.send(n), r.decide(n, outcome::acknowledged);
     r.receive(4), r.receive(3);
     const auto a = r.check();
     CHECK(a.duplicated == 1);

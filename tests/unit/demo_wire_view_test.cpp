@@ -28,7 +28,8 @@ void put_frame(hawser::byte_vector& out, hawser::byte_view payload, std::uint8_t
     }
     const std::byte mask[] = {std::byte{0xa1}, std::byte{0x02}, std::byte{0xff}, std::byte{0x37}};
     out.insert(out.end(), std::begin(mask), std::end(mask));
-    for (std::size_t i = 0; i < n; ++i) out.push_back(payload[i] ^ mask[i % 4]);
+    for (std::size_t i = 0; i < n; ++i)
+        out.push_back(payload[i] ^ mask[i % 4]);
 }
 
 hawser::byte_vector data_frame(std::uint64_t seq, bool has_ack, std::size_t size, bool sum) {
@@ -62,7 +63,8 @@ std::vector<seen> walk(hawser::byte_view stream, std::size_t first_read) {
             if (p.what == piece::kind::need_more) break;
             in.erase(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(p.size));
             const bool counts = p.what == piece::kind::frame_start || (p.what == piece::kind::head && p.ends);
-            if (counts) result.push_back({p.what, p.frame.type, p.frame.sequence.value_or(0), p.frame.accepted.value_or(0)});
+            if (counts)
+                result.push_back({p.what, p.frame.type, p.frame.sequence.value_or(0), p.frame.accepted.value_or(0)});
         }
     }
     CHECK(in.empty());

@@ -10,6 +10,7 @@
 #include <hawser/driver/timer_node.hpp>
 #include <hawser/driver/timing_wheel.hpp>
 
+#include <asio/dispatch.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/strand.hpp>
@@ -31,7 +32,7 @@ public:
     virtual void run() = 0;
 
 protected:
-    ~deferred_task() { withdraw(); }
+    virtual ~deferred_task() { withdraw(); }
     void withdraw() noexcept {
         if (!place_) return;
         *place_ = next_;
@@ -55,7 +56,7 @@ public:
     virtual void abandon() noexcept = 0;
 
 protected:
-    ~abandonable() = default;
+    virtual ~abandonable() = default;
 
 private:
     friend class driver;
@@ -231,6 +232,28 @@ private:
     abandonable* listed_ = nullptr;
     std::vector<byte_vector> spare_;
 };
+
+/// Something to do on the strand, type-erased: Asio's part is instantiated once and not for each
+/// operation of each socket, which compilers take seconds for.
+struct strand_task {
+    virtual ~strand_task() = default;
+    virtual void run() = 0;
+};
+/// Runs the task on the strand of `d`, at once where that is possible.
+inline void dispatch(driver& d, std::unique_ptr<strand_task> task) {
+    asio::dispatch(d.executor(), [task = std::move(task)] { task->run(); });
+}
+/// The same with a function object, at once and without an allocation on the strand itself.
+template <class F>
+void dispatch(driver& d, F f) {
+    if (d.executor().running_in_this_thread()) return f();
+    struct holder final : strand_task {
+        explicit holder(F g) : function(std::move(g)) {}
+        void run() override { function(); }
+        F function;
+    };
+    dispatch(d, std::unique_ptr<strand_task>(std::make_unique<holder>(std::move(f))));
+}
 
 /// Seeds jitter and hashes. Without randomness they are predictable, and what needs
 /// unpredictable bytes for safety reports the failure.

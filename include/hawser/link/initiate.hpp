@@ -10,7 +10,6 @@
 #include <hawser/link/link_session.hpp>
 
 #include <asio/async_result.hpp>
-#include <asio/dispatch.hpp>
 
 namespace hawser::inline v0::detail {
 
@@ -19,7 +18,7 @@ namespace hawser::inline v0::detail {
 template <class P, class F>
 void on_strand(const std::shared_ptr<link<P>>& l, F f) {
     if (l->runtime().executor().running_in_this_thread()) return f(*l);
-    asio::dispatch(l->runtime().executor(), [l, f = std::move(f)]() mutable {
+    dispatch(l->runtime(), [l, f = std::move(f)]() mutable {
         if (l->runtime().alive()) f(*l);
     });
 }

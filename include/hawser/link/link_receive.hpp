@@ -5,8 +5,6 @@
 
 #include <hawser/link/link.hpp>
 
-#include <asio/dispatch.hpp>
-
 namespace hawser::inline v0::detail {
 
 /// Brings `message::ack()` from any thread to the link.
@@ -19,7 +17,7 @@ public:
         const auto alive = target_.lock();
         if (!alive || alive->orphaned) return;
         try {
-            asio::dispatch(alive->runtime().executor(), [alive, epoch_serial, seq, id] {
+            dispatch(alive->runtime(), [alive, epoch_serial, seq, id] {
                 const driver::turn t(alive->runtime());
                 alive->acknowledge(epoch_serial, seq, id);
             });

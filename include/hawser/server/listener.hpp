@@ -48,7 +48,7 @@ public:
     ~listener() {
         if (!core_ || !core_->runtime().alive()) return;
         driver& d = core_->runtime();
-        asio::dispatch(d.executor(), [core = std::move(core_)] {
+        dispatch(d, [core = std::move(core_)] {
             const driver::turn t(core->runtime());
             core->orphan();
         });
@@ -69,7 +69,7 @@ public:
         return asio::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core) {
                 detail::plain_completion done(std::move(handler), core->runtime().executor());
-                asio::dispatch(core->runtime().executor(), [core, done = std::move(done)]() mutable {
+                dispatch(core->runtime(), [core, done = std::move(done)]() mutable {
                     const driver::turn t(core->runtime());
                     core->close(std::move(done));
                 });
@@ -103,13 +103,13 @@ private:
         if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
             slot.assign([weak = std::weak_ptr<core_type>(core), serial](asio::cancellation_type) {
                 if (const auto alive = weak.lock())
-                    asio::dispatch(alive->runtime().executor(), [alive, serial] { alive->cancel_operation(serial); });
+                    dispatch(alive->runtime(), [alive, serial] { alive->cancel_operation(serial); });
             });
         }
         const auto executor = asio::get_associated_executor(handler, core->runtime().executor());
         typename core_type::accept_completion done(accepted<Handler>{std::move(handler), executor},
                                                    core->runtime().executor());
-        asio::dispatch(core->runtime().executor(), [core, serial, done = std::move(done)]() mutable {
+        dispatch(core->runtime(), [core, serial, done = std::move(done)]() mutable {
             core->accept(serial, std::move(done));
         });
     }

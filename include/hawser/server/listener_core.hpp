@@ -214,12 +214,12 @@ private:
     }
     void resume(pending& p, const session::resume& r) {
         const time_point now = driver_.now();
-        session::resume_decision d;
-        if (!guard_.blocked(p.address, now)) d = table_.decide(r, p.principal, now);
+        session::resume_decision d = table_.decide(r, p.principal, now);
         using kind = session::resume_decision::kind;
         if (d.what == kind::stale) return refuse(p, close_code::stale_resume);
         if (d.what == kind::resume) return attach(p, r, *d.record);
-        if (d.answer.reason == session::resume_failure::unknown) guard_.failed(p.address, now);
+        if (d.answer.reason == session::resume_failure::unknown && !guard_.permit_failure(p.address, now))
+            return refuse(p, close_code::try_again_later);
         if (d.what == kind::ended) {
             auto* owner = static_cast<link<P>*>(d.owner);
             owner->record = nullptr;

@@ -24,7 +24,9 @@ struct listener_options {
     std::size_t max_connections = 100'000;   ///< open at once; beyond it 503 with Retry-After
     std::size_t max_sessions = 200'000;      ///< alive, detached and ended ones that still answer
     std::size_t max_unclaimed = 1'024;       ///< accepted and not taken by `async_accept`; beyond it 503
-    std::size_t max_resume_failures = 20;    ///< wrong tokens per address and minute; then all are refused alike
+    /// RESUMEs with an unknown token per address and minute, beyond which such a connection is closed
+    /// with 1013. After a restart each client of a site behind one address brings one.
+    std::size_t max_resume_failures = 10'000;
     seconds retry_after{5};                  ///< told with 503
     /// Asked for each upgrade before anything else is looked at; empty: everybody may come in.
     /// Called on the strand; must not block. An exception refuses with 500.

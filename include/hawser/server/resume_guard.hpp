@@ -17,20 +17,12 @@ class resume_guard {
 public:
     explicit resume_guard(std::size_t max_failures) noexcept : max_failures_(max_failures) {}
 
-    [[nodiscard]] bool blocked(const std::string& address, time_point now) {
-        const auto it = failures_.find(address);
-        if (it == failures_.end()) return false;
-        if (now - it->second.since >= window) {
-            failures_.erase(it);
-            return false;
-        }
-        return it->second.count >= max_failures_;
-    }
-    void failed(const std::string& address, time_point now) {
+    /// Counts one failure; false when the address has had too many in the present window.
+    [[nodiscard]] bool permit_failure(const std::string& address, time_point now) {
         if (failures_.size() >= max_addresses && !failures_.contains(address)) failures_.clear();
         auto& f = failures_[address];
         if (f.count == 0 || now - f.since >= window) f = {now, 0};
-        ++f.count;
+        return ++f.count <= max_failures_;
     }
 
 private:
