@@ -76,6 +76,7 @@ struct options {
     std::uint64_t receive_window_messages = 1024;        ///< credit granted to the peer
     std::uint64_t receive_window_bytes = 4 * 1024 * 1024;  ///< credit granted to the peer, payload bytes
     std::uint64_t send_window_messages = 4096;           ///< written and not acknowledged, at most
+    std::uint64_t send_window_bytes = 16 * 1024 * 1024;  ///< their payload, at most; one message always goes
     milliseconds ack_delay{200};                         ///< an acknowledgement waits at most so long
     bool checksum = true;                                ///< offer a checksum over each session frame
 
@@ -133,6 +134,7 @@ private:
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_messages", receive_window_messages, 1, 1U << 20);
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_bytes", receive_window_bytes, 1024, gib);
         detail::check_range<std::uint64_t>(found, prefix, "send_window_messages", send_window_messages, 1, 1U << 20);
+        detail::check_range<std::uint64_t>(found, prefix, "send_window_bytes", send_window_bytes, 1, std::uint64_t{1} << 40);
     }
 };
 

@@ -99,7 +99,8 @@ public:
         if (dedup) dedup_ = std::move(dedup);
     }
     /// Accepting side: the session is over, with the peer's position where it is known.
-    void end_session(std::error_code why, std::optional<std::uint64_t> position);
+    void end_session(std::error_code why, std::optional<std::uint64_t> position,
+                     close_code code = close_code::session_expired);
 
     // ---- what the socket offers; see resilient_socket.hpp ---------------------------------
 
@@ -204,6 +205,7 @@ private:
     // link_receive.hpp
     void on_wire_message(wire& w, byte_view payload, bool text) override;
     void deliver(const session::action& a);
+    void ran_out_of_memory();
     void deliver_plain(byte_view payload, bool text);
     void call_handler(const message_view& view);
     void drop_copy(typename dedup_state<P>::verdict verdict, std::uint64_t serial, std::uint64_t seq, const message_id& id);

@@ -206,17 +206,18 @@ void link<P>::maybe_close() {
     if (session_on_) {
         session_->flush_ack();
         write_session();
-        if (!wire_ || session_->wants_commit()) return;
+        // The last positions are acknowledged before the close frame.
+        if (!wire_ || session_->commit_pending()) return;
     }
     close_sent_ = true;
     wire_->close(closing_code_, closing_reason_, close_deadline_ - driver_.now());
 }
 
 template <class P>
-void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position) {
+void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
     session_->end_epoch(position);
-    if (wire_) wire_->drop(close_code::session_expired);
+    if (wire_) wire_->drop(code);
     finish(connection_state::closed, why, {});
 }
 

@@ -32,21 +32,31 @@ private:
 
 template <class P>
 void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
-    if (orphaned) return;
+    if (orphaned || close_sent_) return;
     heartbeat_.on_received(driver_.now());
-    if (!session_on_) {
-        if (!close_sent_) deliver_plain(payload, text);
-        return;
+    try {
+        if (!session_on_) return deliver_plain(payload, text);
+        if (!text) return on_action(session_->on_frame(payload, driver_.now()));
+    } catch (const std::bad_alloc&) {
+        return ran_out_of_memory();
     }
-    if (close_sent_) return;
-    if (text) {
-        session::action bad;
-        bad.what = session::action::kind::close_link;
-        bad.error = errc::session_malformed;
-        bad.code = close_code::unsupported_data;
-        return on_action(bad);
-    }
-    on_action(session_->on_frame(payload, driver_.now()));
+    session::action bad;
+    bad.what = session::action::kind::close_link;
+    bad.error = errc::session_malformed;
+    bad.code = close_code::unsupported_data;
+    on_action(bad);
+}
+
+// A message that was received and could not be kept would be taken for a copy when it comes
+// again: the session ends, and its sender is told.
+template <class P>
+void link<P>::ran_out_of_memory() {
+    if (orphaned || state_ == connection_state::failed || state_ == connection_state::closed) return;
+    session::action end;
+    end.what = session_on_ ? session::action::kind::end_session : session::action::kind::close_link;
+    end.error = errc::out_of_memory;
+    end.code = close_code::internal_error;
+    on_action(end);
 }
 
 template <class P>

@@ -145,7 +145,7 @@ void link<P>::cancel_operation(std::uint64_t serial) {
     if (!session_) return;
     send_completion detached;
     ticket withdrawn;
-    session_->out().find_if([&](session::outbox::entry& e) {
+    session_->out().find_if([&](auto& e) {
         for (auto* at = &e.waiters; *at; at = &(*at)->next) {
             auto& waiter = static_cast<send_waiter&>(**at);
             if (waiter.serial != serial) continue;

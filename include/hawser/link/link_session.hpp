@@ -19,6 +19,8 @@ session::endpoint& link<P>::session() {
     o.max_message_size = options_->max_message_size;
     o.send_window = options_->send_window_messages;
     o.receive = {options_->receive_window_messages, options_->receive_window_bytes, options_->ack_delay};
+    o.send_window_bytes = options_->send_window_bytes;
+    o.dedup_kept = !std::is_same_v<typename P::dedup, no_dedup>;
     o.session_ttl = options_->session_ttl;
     // An origin that is not unique would let the peer take new messages for old ones.
     if (!driver_.entropy().take(o.origin)) throw std::system_error(make_error_code(errc::random_failed));
@@ -102,12 +104,13 @@ void link<P>::on_action(const session::action& a) {
         return;
     }
     case kind::end_session:
-        if (!dial_) return end_session(a.error, std::nullopt);
+        if (!dial_) return end_session(a.error, std::nullopt, a.code);
+        count(counter::session_resumes_failed);
         session_->end_epoch(std::nullopt);
         [[fallthrough]];
     case kind::close_link: {
         count(counter::protocol_errors);
-        wire_->drop(a.code, a.error.message());
+        if (wire_) wire_->drop(a.code, a.error.message());
         const auto gone = std::move(wire_);
         if (a.error == errc::session_version && dial_) return finish(connection_state::failed, a.error, {});
         return link_lost(a.error, {a.code, {}, false}, {});
@@ -147,6 +150,7 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
         set_state(connection_state::detached, {.reason = errc::superseded});
     }
     heartbeat_.stop();
+    close_sent_ = false;
     session_->detach();
     session_->attach_resume(r, token);
     attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);

@@ -207,7 +207,7 @@ private:
         forget(p);
         (void)l->adopt_session(std::move(w), h, epoch, token);
         l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
-        if (!l->record) return l->end_session(errc::table_full, std::nullopt);
+        if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
         l->record->attached = true;
         unconfirmed_.emplace(l.get(), l);
         start_sweeping();

@@ -87,12 +87,13 @@ public:
     [[nodiscard]] std::uint64_t take_counter() noexcept { return next_counter_++; }
     /// Counters up to `last` were given elsewhere. Before the first message.
     void begin_after(std::uint64_t last) noexcept { next_counter_ = last + 1; }
-    /// Calls `visit(entry)` for each live message until it returns true.
+    /// Calls `visit(message)` for each that is not reported yet, until it returns true; it has a
+    /// `counter` and `waiters`, whatever its state.
     template <class Visit>
     void find_if(Visit&& visit) {
         for (std::size_t i = 0; i < window_.size(); ++i)
             if (visit(window_[i])) return;
-        (void)queue_.find_if(visit);
+        if (!queue_.find_if(visit)) (void)outcomes_.find_if(visit);
     }
 
     // ---- plain mode ----------------------------------------------------------------------

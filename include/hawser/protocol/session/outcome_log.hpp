@@ -64,6 +64,13 @@ public:
             if (finished_[i].counter == counter) return &finished_[i];
         return nullptr;
     }
+    /// Calls `visit(finished)` for each that is not reported yet, until it returns true.
+    template <class Visit>
+    bool find_if(Visit&& visit) {
+        for (std::size_t i = 0; i < finished_.size(); ++i)
+            if (visit(finished_[i])) return true;
+        return false;
+    }
     /// Outcome of a message that is over and reported; nothing if it is too old to tell.
     [[nodiscard]] std::optional<outcome> lookup(std::uint64_t counter, outcome normally) const noexcept {
         for (std::size_t i = exceptions_.size(); i-- > 0;)
