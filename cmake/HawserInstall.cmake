@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-# Headers, the CMake package with our find modules, the pkg-config file.
+# Headers, the library where there is one, the CMake package with our find modules, the pkg-config file.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -7,6 +7,7 @@ set(hawser_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/hawser")
 set(hawser_generated_dir "${CMAKE_CURRENT_BINARY_DIR}/package")
 
 install(TARGETS hawser EXPORT hawserTargets
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT hawserTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
 
@@ -15,10 +16,15 @@ configure_package_config_file(
   "${hawser_generated_dir}/hawserConfig.cmake"
   INSTALL_DESTINATION "${hawser_package_dir}"
   NO_SET_AND_CHECK_MACRO)
+if(HAWSER_SEPARATE_COMPILATION)
+  set(hawser_arch "")
+else()
+  set(hawser_arch ARCH_INDEPENDENT)
+endif()
 write_basic_package_version_file(
   "${hawser_generated_dir}/hawserConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion
-  ARCH_INDEPENDENT)
+  ${hawser_arch})
 install(FILES
   "${hawser_generated_dir}/hawserConfig.cmake"
   "${hawser_generated_dir}/hawserConfigVersion.cmake"
@@ -35,6 +41,12 @@ set(hawser_pc_cflags "-DASIO_STANDALONE -pthread")
 if(asio_VERSION AND asio_VERSION VERSION_LESS 1.24)
   # As in Findasio.cmake; pkg-config cannot ask for the compiler, and GCC defines the same values.
   string(APPEND hawser_pc_cflags " -DASIO_HAS_CO_AWAIT=1 -DASIO_HAS_STD_COROUTINE=1")
+endif()
+set(hawser_pc_libs "-pthread")
+if(HAWSER_SEPARATE_COMPILATION)
+  file(RELATIVE_PATH hawser_pc_lib "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+  string(APPEND hawser_pc_cflags " -DHAWSER_SEPARATE_COMPILATION")
+  string(PREPEND hawser_pc_libs "-L\${prefix}/${hawser_pc_lib} -lhawser ")
 endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser.pc.in" "${hawser_generated_dir}/hawser.pc" @ONLY)
 install(FILES "${hawser_generated_dir}/hawser.pc"

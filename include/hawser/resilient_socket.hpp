@@ -3,6 +3,7 @@
 /// The one type: a WebSocket that stays up, in the client role and in the server role.
 #pragma once
 
+#include <hawser/core/mode.hpp>
 #include <hawser/core/option_error.hpp>
 #include <hawser/core/url.hpp>
 #include <hawser/driver/asio_driver.hpp>

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSL-1.0
+// The library's only source file, for HAWSER_SEPARATE_COMPILATION: the templates with the default
+// policies, compiled once for all users. A socket with policies of its own is compiled where it
+// is used, as in header-only mode.
+#include <hawser/hawser.hpp>
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#error "src/hawser.cpp is compiled for HAWSER_SEPARATE_COMPILATION only: configure with that option"
+#endif
+
+#if defined(__ELF__) && defined(__GNUC__)
+// See core/mode.hpp; both in this file, so that who needs the one gets the other.
+extern "C" {
+__attribute__((used)) const char hawser_v0_separate_compilation = 0;
+__attribute__((used)) const char hawser_v0_mixes_header_only_with_separate_compilation = 0;
+}
+#endif
+
+namespace hawser::inline v0 {
+
+template class detail::link<default_policies>;
+template class detail::listener_core<default_policies>;
+template class resilient_socket<default_policies>;
+template class listener<default_policies>;
+
+}  // namespace hawser::inline v0

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+// The C++ of the documents. Compiled, and compared with them by snippets_test.py.
+#include <hawser/hawser.hpp>
+#include <hawser/testing/virtual_driver.hpp>
+
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/use_future.hpp>
+
+#include <cassert>
+#include <iostream>
+#include <list>
+
+using namespace std::chrono_literals;
+
+namespace snippets {
+
+void apply(std::string_view);
+
+// ---- getting started ------------------------------------------------------------------------
+
+asio::awaitable<void> client(hawser::resilient_socket<>& link) {
+    co_await link.async_connect("ws://127.0.0.1:9001/", asio::use_awaitable);
+    auto result = co_await link.async_send(hawser::message::text("order 17"), asio::use_awaitable);
+    assert(result == hawser::outcome::acknowledged);
+    hawser::message reply = co_await link.async_receive(asio::use_awaitable);
+    std::cout << reply.text() << '\n';
+    co_await link.async_close(asio::use_awaitable);
+}
+
+asio::awaitable<void> talk(hawser::resilient_socket<> peer) {
+    for (;;) {
+        hawser::message m = co_await peer.async_receive(asio::use_awaitable);
+        co_await peer.async_send(std::move(m), asio::use_awaitable);
+    }
+}
+
+asio::awaitable<void> server(hawser::listener<>& listener) {
+    for (;;) {
+        auto peer = co_await listener.async_accept(asio::use_awaitable);
+        asio::co_spawn(listener.get_executor(), talk(std::move(peer)), asio::detached);
+    }
+}
+
+void listen(asio::io_context& context) {
+    hawser::listener<> listener{context, {.address = "0.0.0.0", .port = 9001}, hawser::options::reliable()};
+    asio::co_spawn(listener.get_executor(), server(listener), asio::detached);
+    context.run();
+}
+
+void feed(asio::io_context& context) {
+    auto options = hawser::options::plain();
+    options.on_connect = {hawser::message::text(R"({"op":"subscribe","channel":"trades"})")};
+    hawser::resilient_socket<> link{context, options};
+    link.on_message([](const hawser::message_view& m) { apply(m.text()); });
+    link.connect("ws://feed.example:80/v1");
+    context.run();
+}
+
+void authorize(asio::io_context& context) {
+    hawser::listener_options options;
+    options.socket = hawser::options::reliable();
+    options.authorize = [](const hawser::ws::upgrade_request& request) -> hawser::authorization {
+        const auto token = request.find_header("Authorization");
+        if (token != "Bearer secret") return {.status = 401, .text = "who are you?"};
+        return {.principal = "alice"};
+    };
+    hawser::listener<> listener{context, {.port = 9001}, options};
+}
+
+// ---- reconnection and breaker -------------------------------------------------------------------
+
+void backoff(asio::io_context& context) {
+    auto options = hawser::options::reliable();
+    options.reconnect.base_delay = 500ms;
+    options.reconnect.max_delay = 10s;
+    options.reconnect.max_attempts = 0;  // for ever
+    options.breaker.minimum_number_of_calls = 10;
+    hawser::resilient_socket<> link{context, options};
+    link.on_state([](const hawser::state_change& s) {
+        if (s.to == hawser::connection_state::waiting)
+            std::cerr << "down: " << s.reason.message() << ", attempt " << s.attempt << '\n';
+    });
+}
+
+struct equal_jitter_policies : hawser::default_policies {
+    using reconnect = hawser::exponential_backoff<hawser::equal_jitter>;
+};
+
+void shared_breaker(asio::io_context& context) {
+    hawser::shared_circuit_breaker breaker{{.minimum_number_of_calls = 10}};
+    hawser::resilient_socket<> orders{context, hawser::options::reliable(), {.breaker = breaker}};
+    hawser::resilient_socket<> prices{context, hawser::options::plain(), {.breaker = breaker}};
+}
+
+// ---- delivery -----------------------------------------------------------------------------------
+
+void outcomes(hawser::resilient_socket<>& link) {
+    link.on_outcome([](hawser::ticket t, hawser::outcome o) {
+        if (o == hawser::outcome::unknown) std::cerr << "message " << t.counter << " may have been lost\n";
+    });
+    const hawser::send_result sent = link.try_send(hawser::message::text("order 18"));
+    if (!sent) std::cerr << "not taken: " << sent.error.message() << '\n';
+}
+
+asio::awaitable<void> worker(hawser::resilient_socket<>& peer) {
+    // options.acceptance = hawser::acceptance_mode::on_processed
+    for (;;) {
+        hawser::message m = co_await peer.async_receive(asio::use_awaitable);
+        apply(m.text());
+        m.ack();  // from any thread, in any order
+    }
+}
+
+void backpressure(hawser::resilient_socket<>& link, hawser::resilient_socket<>& source) {
+    source.on_message([&](const hawser::message_view& m) {
+        if (link.try_send(m)) return;
+        source.pause_receiving();
+        link.async_enqueue(hawser::message::copy(m.bytes, m.kind), [&](std::error_code ec, hawser::ticket) {
+            if (!ec) source.resume_receiving();
+        });
+    });
+}
+
+// ---- writing a policy ---------------------------------------------------------------------------
+
+// Always the same wait. A model of hawser::reconnect_policy.
+class fixed_delay {
+public:
+    fixed_delay(const hawser::backoff_options& options, std::uint64_t /*seed*/) : delay_(options.base_delay) {}
+    std::optional<hawser::duration> next_delay(hawser::time_point, std::optional<hawser::duration> hint = {}) {
+        ++attempts_;
+        return std::max<hawser::duration>(delay_, hint.value_or(hawser::duration{0}));
+    }
+    void on_connected(hawser::time_point) { attempts_ = 0; }
+    void on_progress(hawser::time_point) {}
+    void on_disconnected(hawser::time_point) {}
+    std::uint64_t attempts() const { return attempts_; }
+
+private:
+    hawser::milliseconds delay_;
+    std::uint64_t attempts_ = 0;
+};
+
+struct my_policies : hawser::default_policies {
+    using reconnect = fixed_delay;
+    using metrics = hawser::counting_metrics;
+    using logger = hawser::callback_log;
+};
+
+void use_policies(asio::io_context& context) {
+    hawser::counting_metrics metrics;
+    hawser::callback_log log{[](const hawser::log_record& r) { std::cerr << hawser::format_record(r) << '\n'; }};
+    hawser::resilient_socket<my_policies> link{context, hawser::options::reliable(), {.metrics = metrics, .logger = log}};
+    std::cout << metrics.value(hawser::counter::reconnects) << '\n';
+}
+
+// ---- threading and lifetime ---------------------------------------------------------------------
+
+void from_other_threads(hawser::resilient_socket<>& link) {
+    hawser::sender sender = link.handle();  // copy it to any thread
+    const std::error_code ec = sender.send(hawser::message::text("tick"));
+    if (ec == hawser::errc::would_block) std::cerr << "the socket cannot keep up\n";
+}
+
+void with_futures(hawser::resilient_socket<>& link) {
+    // In a thread that does not run the io_context:
+    hawser::outcome o = link.async_send(hawser::message::text("hello"), asio::use_future).get();
+    std::cout << to_string(o) << '\n';
+}
+
+// ---- testing ------------------------------------------------------------------------------------
+
+void in_virtual_time() {
+    asio::io_context context;
+    auto& net = hawser::install_driver<hawser::testing::virtual_driver>(context, /*seed*/ 7);
+
+    hawser::listener<> listener{context, {.port = 9000}, hawser::options::reliable()};
+    std::list<hawser::resilient_socket<>> peers;
+    std::vector<std::string> received;
+    listener.async_accept([&](std::error_code, hawser::resilient_socket<> s) {
+        peers.push_back(std::move(s));
+        peers.back().on_message([&](const hawser::message_view& m) { received.emplace_back(m.text()); });
+    });
+    hawser::resilient_socket<> link{context, hawser::options::reliable()};
+    link.connect("ws://server:9000/");
+    for (int i = 0; i < 100; ++i) {
+        (void)link.try_send(std::to_string(i));
+        net.run_for(10ms);
+        if (i % 10 == 9 && !net.connections().empty()) net.last_connection().cut();
+    }
+    assert(net.run_until([&] { return received.size() == 100; }, 60s));
+}
+
+}  // namespace snippets
