@@ -27,7 +27,11 @@ using byte_vector = std::vector<std::byte>;
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 inline void append(byte_vector& out, byte_view bytes) {
-    out.insert(out.end(), bytes.begin(), bytes.end());
+    // Not `insert`: GCC 12 finds an overflow in it that is not there.
+    if (bytes.empty()) return;
+    const std::size_t at = out.size();
+    out.resize(at + bytes.size());
+    std::memcpy(out.data() + at, bytes.data(), bytes.size());
 }
 
 template <std::unsigned_integral T>
