@@ -25,7 +25,7 @@ for compiler in "$@"; do
   for mode in header_only separate; do
     for source in first second; do
       # shellcheck disable=SC2046,SC2086
-      $launcher $compiler -std=c++20 -O1 $(flags $mode --cflags) -c "$here/$source.cpp" -o "$work/$source.$mode.o"
+      $launcher $compiler -std=c++20 $(flags $mode --cflags) -c "$here/$source.cpp" -o "$work/$source.$mode.o"
     done
     # Header-only files do not take the library in, even where it is given to the linker.
     link_files $mode $mode $mode

@@ -82,8 +82,9 @@ private:
     static void write_large(byte_vector& out, const frame_header& header, byte_view first, byte_view second) noexcept {
         append_header(out, header);
         const std::size_t begin = out.size();
-        append(out, first);
-        append(out, second);
+        // `insert` and not `append`, which would write each byte twice.
+        out.insert(out.end(), first.begin(), first.end());
+        out.insert(out.end(), second.begin(), second.end());
         if (header.masked) mask(byte_span(out).subspan(begin), header.key);
     }
     static std::size_t append_header(byte_vector& out, const frame_header& header) noexcept {
