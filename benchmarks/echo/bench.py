@@ -2,6 +2,7 @@
 """./run bench: our echo server beside the floor and beside other libraries, in one interleaved run."""
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def arguments():
     p.add_argument("--server", action="append", metavar="NAME", help="only these servers and --peer; repeatable")
     p.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND",
                    help="one more echo server; COMMAND contains {port}; repeatable")
+    p.add_argument("--micro", action="store_true", help="instead: the parts, by Google Benchmark")
     p.add_argument("--compile-time", action="store_true", help="instead: how long the compiler takes for an echo server")
     a = p.parse_args()
     a.seconds = a.seconds or (0.2 if a.quick else 1.0)
@@ -65,9 +67,21 @@ def echo_benchmark(a):
     return json.dumps(result) if a.json else report.text(result, servers, a.build)
 
 
+def micro_benchmarks(a):
+    program = a.build / "benchmarks/hawser_micro_benchmarks"
+    if not program.exists():
+        raise Failed("Google Benchmark was not found when this was built")
+    options = ["--benchmark_format=json"] if a.json else []
+    if a.quick:
+        options.append("--benchmark_min_time=0.01")
+    return subprocess.run([str(program), *options]).returncode
+
+
 def main():
     a = arguments()
     try:
+        if a.micro:
+            return micro_benchmarks(a)
         if a.compile_time:
             times = compile_time.measure(ROOT, a.build, 1 if a.quick else 3)
             print(json.dumps(times) if a.json else compile_time.text(times))

@@ -5,6 +5,8 @@ import re
 import subprocess
 from statistics import median
 
+from servers import Failed
+
 SOURCES = {
     "hawser": "examples/echo_server/echo_server.cpp",
     "Beast": "benchmarks/peers/beast.cpp",
@@ -19,7 +21,9 @@ def compiler(build):
 
 def user_seconds(command):
     before = os.times().children_user
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{command[-1]} does not compile: {done.stderr.strip().splitlines()[0]}")
     return os.times().children_user - before
 
 

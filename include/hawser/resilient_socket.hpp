@@ -19,6 +19,10 @@ namespace hawser::inline v0 {
 
 template <socket_policies P>
 class listener;
+namespace detail {
+template <class P>
+class listener_core;
+}
 
 /// A WebSocket connection that outlives its connections.
 ///
@@ -61,6 +65,7 @@ public:
     resilient_socket& operator=(resilient_socket&& other) noexcept {
         resilient_socket moved(std::move(other));
         std::swap(link_, moved.link_);
+        std::swap(connecting_, moved.connecting_);
         return *this;
     }
     ~resilient_socket() {
@@ -194,6 +199,7 @@ public:
 
     /// Completes with the outcome of a message sent before. Signature as `async_send`; errors
     /// also `unknown_ticket` (not issued here, or too old: the last 1,024 failures are kept).
+    /// Cancelling ends the wait alone, with `detached`.
     template <class Token>
     auto async_outcome(ticket t, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
@@ -273,6 +279,7 @@ public:
 
 private:
     friend class listener<P>;
+    friend class detail::listener_core<P>;
     explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)), connecting_(true) {}
     static void orphan(std::shared_ptr<link_type> l) {
         link_type& target = *l;

@@ -49,7 +49,7 @@ public:
     }
 
     [[nodiscard]] stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) override {
-        auto state = std::make_shared<detail::asio_stream_state>(*this, buffer_, asio::ip::tcp::socket(executor()));
+        auto state = std::make_shared<detail::asio_stream_state>(*this, buffer_, detail::tcp_socket(executor()));
         state->sink = &sink;
         detail::asio_dial(state, host, port);
         return std::make_unique<detail::asio_stream>(std::move(state));
@@ -68,6 +68,7 @@ protected:
     void release() noexcept override { timer_.reset(); }
     void schedule_wakeup(time_point when) override {
         if (!timer_) return;
+        if (when == never) return void(timer_->cancel());
         timer_->expires_at(when);
         timer_->async_wait([this](std::error_code ec) {
             if (!ec) on_wakeup();
@@ -83,6 +84,7 @@ private:
 /// Thread safety: may be called from any thread.
 [[nodiscard]] inline driver& use_driver(asio::io_context& context) {
     auto& service = asio::use_service<detail::driver_service>(context);
+    const std::lock_guard lock(service.making_);
     if (!service.driver_) service.driver_ = std::make_unique<asio_driver>(context);
     return *service.driver_;
 }

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -21,14 +22,17 @@ namespace hawser::inline v0::detail {
 /// One per driver: what a read brings is handled before the next read of any connection.
 using read_buffer = std::array<std::byte, 64 * 1024>;
 
+/// Knows its executor by type: Asio's usual sockets look theirs up behind a pointer for each operation.
+using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, driver::executor_type>;
+
 /// State shared with the operations under way; the stream that owns it may go at any time.
 struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
-    asio_stream_state(driver& d, std::shared_ptr<read_buffer> shared, asio::ip::tcp::socket s)
+    asio_stream_state(driver& d, std::shared_ptr<read_buffer> shared, tcp_socket s)
         : owner(d), buffer(std::move(shared)), socket(std::move(s)) {}
 
     driver& owner;
     std::shared_ptr<read_buffer> buffer;
-    asio::ip::tcp::socket socket;
+    tcp_socket socket;
     std::optional<asio::ip::tcp::resolver> resolver;
     std::vector<asio::ip::tcp::endpoint> candidates;
     std::size_t next_candidate = 0;
@@ -44,7 +48,7 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
     void start_reading() {
         if (reading || paused || !sink || !socket.is_open()) return;
         reading = true;
-        socket.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](std::error_code ec) {
+        socket.async_wait(tcp_socket::wait_read, [self = shared_from_this()](std::error_code ec) {
             self->reading = false;
             if (!self->sink || ec == asio::error::operation_aborted) return;
             const driver::turn t(self->owner);
@@ -68,7 +72,7 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
     void wait_writable() {
         if (wants_write || !socket.is_open()) return;
         wants_write = true;
-        socket.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](std::error_code ec) {
+        socket.async_wait(tcp_socket::wait_write, [self = shared_from_this()](std::error_code ec) {
             self->wants_write = false;
             if (!self->sink || ec == asio::error::operation_aborted) return;
             const driver::turn t(self->owner);
@@ -96,15 +100,14 @@ public:
     ~asio_stream() override { state_->close(); }
 
     [[nodiscard]] write_result write_some(std::span<const byte_view> buffers) override {
-        std::array<asio::const_buffer, 64> list;
-        std::size_t count = 0, total = 0;
-        for (const byte_view b : buffers) {
-            if (count == list.size()) break;
-            list[count++] = asio::const_buffer(b.data(), b.size());
-            total += b.size();
-        }
         std::error_code ec;
-        const std::size_t n = state_->socket.write_some(std::span(list).first(count), ec);
+        std::size_t n = 0, total = 0;
+        if (buffers.size() == 1) {  // most often; send() costs less than sendmsg()
+            total = buffers[0].size();
+            n = state_->socket.write_some(asio::const_buffer(buffers[0].data(), total), ec);
+        } else {
+            n = write_list(buffers, total, ec);
+        }
         if (ec == asio::error::would_block || ec == asio::error::try_again) ec.clear();
         if (ec) return {0, ec};
         if (n < total) state_->wait_writable();
@@ -117,7 +120,7 @@ public:
     }
     void shutdown() override {
         std::error_code ignored;
-        state_->socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+        state_->socket.shutdown(tcp_socket::shutdown_send, ignored);
     }
     void abort() override { state_->reset_on_close = true; }
     [[nodiscard]] std::string remote_address() const override {
@@ -131,6 +134,17 @@ public:
     }
 
 private:
+    std::size_t write_list(std::span<const byte_view> buffers, std::size_t& total, std::error_code& ec) {
+        std::array<asio::const_buffer, 64> list;
+        std::size_t count = 0;
+        for (const byte_view b : buffers) {
+            if (count == list.size()) break;
+            list[count++] = asio::const_buffer(b.data(), b.size());
+            total += b.size();
+        }
+        return state_->socket.write_some(std::span(list).first(count), ec);
+    }
+
     std::shared_ptr<asio_stream_state> state_;
 };
 
@@ -206,15 +220,23 @@ struct asio_acceptor_state {
     }
     static void accept_next(const std::shared_ptr<asio_acceptor_state>& self) {
         self->socket.async_accept(
-            self->owner.executor(), [self](std::error_code ec, asio::basic_stream_socket<asio::ip::tcp, driver::executor_type> peer) {
+            self->owner.executor(), [self](std::error_code ec, tcp_socket peer) {
                 if (!self->sink || ec == asio::error::operation_aborted) return;
                 const driver::turn t(self->owner);
-                if (ec) return self->on_error(self, ec);
-                auto state = std::make_shared<asio_stream_state>(self->owner, self->buffer, std::move(peer));
-                state->prepare();
-                self->sink->on_accept(std::make_unique<asio_stream>(std::move(state)));
-                if (self->sink) accept_next(self);
+                try {
+                    if (!ec) self->hand_over(std::move(peer));
+                } catch (const std::bad_alloc&) {
+                    ec = std::make_error_code(std::errc::not_enough_memory);
+                }
+                if (!self->sink) return;
+                if (ec) self->on_error(self, ec);
+                else accept_next(self);
             });
+    }
+    void hand_over(asio::basic_stream_socket<asio::ip::tcp, driver::executor_type> peer) {
+        auto state = std::make_shared<asio_stream_state>(owner, buffer, std::move(peer));
+        state->prepare();
+        sink->on_accept(std::make_unique<asio_stream>(std::move(state)));
     }
     void on_error(const std::shared_ptr<asio_acceptor_state>& self, std::error_code ec) {
         sink->on_accept_error(ec);

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,7 +98,8 @@ public:
 protected:
     /// The io_context is being destroyed: objects of Asio must go now, before its services.
     virtual void release() noexcept {}
-    /// Calls `on_wakeup()` at `when` or a little later; a new call replaces the old one.
+    /// Calls `on_wakeup()` at `when` or a little later; a new call replaces the old one. `never`
+    /// withdraws it.
     virtual void schedule_wakeup(time_point when) = 0;
 
 public:
@@ -134,7 +136,7 @@ public:
         turn(const turn&) = delete;
         turn& operator=(const turn&) = delete;
         ~turn() {
-            if (driver_.depth_ == 1) driver_.run_deferred();
+            if (driver_.depth_ == 1) driver_.end_turn();
             --driver_.depth_;
         }
 
@@ -148,15 +150,20 @@ public:
         if (spare_.empty()) return {};
         byte_vector buffer = std::move(spare_.back());
         spare_.pop_back();
+        spare_bytes_ -= buffer.capacity();
         return buffer;
     }
     void give_buffer(byte_vector&& buffer) noexcept {
-        if (buffer.capacity() == 0 || buffer.capacity() > max_spare_bytes || spare_.size() >= spare_.capacity()) return;
+        if (buffer.capacity() == 0 || spare_.size() >= spare_.capacity()) return;
+        if (spare_bytes_ + buffer.capacity() > max_spare_bytes) return;
+        spare_bytes_ += buffer.capacity();
         buffer.clear();
         spare_.push_back(std::move(buffer));
     }
 
+    /// Thread safety: `enlist` and `delist` at once, as sockets are made on any thread.
     void enlist(abandonable& a) noexcept {
+        const std::lock_guard lock(list_mutex_);
         a.next_ = listed_;
         a.prev_ = nullptr;
         if (listed_) listed_->prev_ = &a;
@@ -164,6 +171,7 @@ public:
         a.listed_ = true;
     }
     void delist(abandonable& a) noexcept {
+        const std::lock_guard lock(list_mutex_);
         if (!a.listed_) return;
         (a.prev_ ? a.prev_->next_ : listed_) = a.next_;
         if (a.next_) a.next_->prev_ = a.prev_;
@@ -198,25 +206,28 @@ protected:
 
 private:
     static constexpr std::size_t max_spare_buffers = 16;
-    static constexpr std::size_t max_spare_bytes = 256 * 1024;
+    static constexpr std::size_t max_spare_bytes = 4 * 1024 * 1024;  // of all of them
 
     void wake_at(time_point when) {
         wakeup_ = when;
         schedule_wakeup(when);
     }
-    void run_deferred() {
+    void end_turn() {
         while (first_) {
             deferred_task& task = *first_;
             task.withdraw();
             task.run();
         }
+        // A wake-up for nothing would keep the host's `run()` from returning.
+        if (wakeup_ != never && wheel_.empty()) wake_at(never);
     }
     void post_turn() {
-        if (std::exchange(turn_posted_, true)) return;
+        if (turn_posted_) return;
         asio::post(executor_, [this] {
             turn_posted_ = false;
             const turn t(*this);
         });
+        turn_posted_ = true;
     }
 
     executor_type executor_;
@@ -229,7 +240,9 @@ private:
     bool alive_ = true;
     deferred_task* first_ = nullptr;
     deferred_task** tail_ = &first_;
+    std::mutex list_mutex_;
     abandonable* listed_ = nullptr;
+    std::size_t spare_bytes_ = 0;
     std::vector<byte_vector> spare_;
 };
 
@@ -278,6 +291,7 @@ public:
     void shutdown() override {
         if (driver_) driver_->shut_down();
     }
+    std::mutex making_;
     std::unique_ptr<driver> driver_;
 };
 

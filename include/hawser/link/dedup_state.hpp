@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -32,13 +33,14 @@ public:
     }
     /// It was handed over and is finished at once.
     void processed(const message_id& id, time_point now) { (void)cache_.insert(id, now); }
-    /// It was handed over; `finish` comes later. Beyond the bound the id is not tracked.
-    void begin(const message_id& id) {
-        if (processing_.size() < max_processing_) processing_.push_back({id, {}});
+    /// `owner` handed it over; `finish` comes later. Beyond the bound the id is not tracked.
+    void begin(const message_id& id, const void* owner) {
+        if (processing_.size() < max_processing_) processing_.push_back({id, owner, {}});
     }
-    /// A copy came in meanwhile; `accept` is called when the first is finished.
-    void wait_for(const message_id& id, std::function<void()> accept) {
-        if (auto it = find(id); it != processing_.end()) it->copies.push_back(std::move(accept));
+    /// A copy came in meanwhile; `done` is called when the first is finished (true), or never
+    /// will be (false).
+    void wait_for(const message_id& id, std::function<void(bool finished)> done) {
+        if (auto it = find(id); it != processing_.end()) it->copies.push_back(std::move(done));
     }
     void finish(const message_id& id, time_point now) {
         const auto it = find(id);
@@ -46,7 +48,17 @@ public:
         (void)cache_.insert(id, now);
         auto copies = std::move(it->copies);
         processing_.erase(it);
-        for (auto& accept : copies) accept();
+        for (auto& done : copies) done(true);
+    }
+    /// `owner` is gone: what it has in processing counts as never handed over.
+    void abandon(const void* owner) {
+        std::vector<std::function<void(bool)>> copies;
+        std::erase_if(processing_, [&](entry& e) {
+            if (e.owner != owner) return false;
+            std::move(e.copies.begin(), e.copies.end(), std::back_inserter(copies));
+            return true;
+        });
+        for (auto& done : copies) done(false);
     }
     [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
 
@@ -57,7 +69,8 @@ private:
     }
     struct entry {
         message_id id;
-        std::vector<std::function<void()>> copies;
+        const void* owner;
+        std::vector<std::function<void(bool)>> copies;
     };
     auto find(const message_id& id) {
         return std::find_if(processing_.begin(), processing_.end(), [&](const entry& e) { return e.id == id; });

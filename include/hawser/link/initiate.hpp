@@ -30,8 +30,11 @@ void begin_operation(const std::shared_ptr<link<P>>& l, Handler&& handler, Start
     const std::uint64_t serial = l->next_serial();
     if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
         slot.assign([weak = std::weak_ptr<link<P>>(l), serial](asio::cancellation_type) {
-            if (const auto alive = weak.lock())
-                on_strand(alive, [serial](link<P>& target) { target.cancel_operation(serial); });
+            auto alive = weak.lock();
+            if (!alive) return;
+            // Moved: the last owner of a link lets go of it on the strand and nowhere else.
+            driver& d = alive->runtime();
+            if (d.alive()) dispatch(d, [serial, alive = std::move(alive)] { alive->cancel_operation(serial); });
         });
     }
     Completion done(std::forward<Handler>(handler), l->runtime().executor());

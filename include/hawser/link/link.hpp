@@ -15,7 +15,9 @@
 #include <hawser/protocol/session/endpoint.hpp>
 #include <hawser/protocol/session/session_table.hpp>
 
+#include <any>
 #include <atomic>
+#include <forward_list>
 #include <functional>
 #include <map>
 #include <memory>
@@ -45,9 +47,11 @@ using plain_completion = completion<std::error_code>;
 
 /// Somebody waits for the outcome of a message.
 struct send_waiter final : session::outcome_waiter {
-    send_waiter(send_completion d, std::uint64_t s) noexcept : done(std::move(d)), serial(s) {}
+    send_waiter(send_completion d, std::uint64_t s, bool sender) noexcept
+        : done(std::move(d)), serial(s), sent_it(sender) {}
     send_completion done;
     std::uint64_t serial;  // of the operation, for its cancellation
+    bool sent_it;          // the operation brought the message, so cancelling it may withdraw that
 };
 
 /// A message that waits for room in the queue, with the operation that brought it.
@@ -61,6 +65,7 @@ struct blocked_send {
 
 /// An operation that completes when its message is accepted (durable, where the store is).
 struct accepted_enqueue {
+    std::uint64_t serial = 0;
     std::uint64_t lsn = 0;
     hawser::ticket ticket{};
     enqueue_completion done{};
@@ -74,6 +79,9 @@ struct ready_message {
     std::uint64_t epoch_serial = 0;
     std::string key{};
 };
+
+template <class P>
+class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
 /// what says otherwise. Split by concern: link_dial.hpp, link_send.hpp, link_receive.hpp,
@@ -98,6 +106,8 @@ public:
         host_ = host;
         if (dedup) dedup_ = std::move(dedup);
     }
+    /// Accepting side: the listener is gone, and so is `host`. Nobody can resume the session any more.
+    void lose_host();
     /// Accepting side: the session is over, with the peer's position where it is known.
     void end_session(std::error_code why, std::optional<std::uint64_t> position,
                      close_code code = close_code::session_expired);
@@ -122,6 +132,7 @@ public:
     }
     /// Cancels the operation with this serial number, if it still waits.
     void cancel_operation(std::uint64_t serial);
+    void cancel_waiter(std::uint64_t serial);
     /// The owner is gone: nothing of the application is called any more. Keeps itself alive as
     /// long as it must.
     void orphan(std::shared_ptr<link> self);
@@ -140,20 +151,10 @@ public:
     [[nodiscard]] const typename P::breaker& breaker() const noexcept { return breaker_; }
     [[nodiscard]] const options& settings() const noexcept { return *options_; }
 
-    // On the strand. A function that is replaced while it runs lives until the turn ends.
-    void set_on_message(std::function<void(const message_view&)> f) {
-        if (driver_.in_turn()) retired_message_ = std::move(on_message_);
-        on_message_ = std::move(f);
-        driver_.defer(*this);
-    }
-    void set_on_state(std::function<void(const state_change&)> f) {
-        if (driver_.in_turn()) retired_state_ = std::move(on_state_);
-        on_state_ = std::move(f);
-    }
-    void set_on_outcome(std::function<void(ticket, outcome)> f) {
-        if (driver_.in_turn()) retired_outcome_ = std::move(on_outcome_);
-        on_outcome_ = std::move(f);
-    }
+    // On the strand.
+    void set_on_message(std::function<void(const message_view&)> f) { replace(on_message_, std::move(f)); }
+    void set_on_state(std::function<void(const state_change&)> f) { replace(on_state_, std::move(f)); }
+    void set_on_outcome(std::function<void(ticket, outcome)> f) { replace(on_outcome_, std::move(f)); }
 
     /// The owner is gone. May be set anywhere.
     std::atomic<bool> orphaned{false};
@@ -166,6 +167,14 @@ public:
 
 private:
     struct dialling;
+    // Functions of the application may be running when they are replaced, several of them at
+    // once: each lives until the turn ends.
+    template <class F>
+    void replace(F& present, F next) {
+        if (present) retired_.emplace_front(std::move(present));
+        present = std::move(next);
+        driver_.defer(*this);
+    }
     struct waiting {
         std::uint64_t serial = 0;
         plain_completion done;
@@ -186,7 +195,7 @@ private:
     void maybe_close();
     void on_wire_open(wire& w) override;
     void on_wire_request(wire&, const ws::upgrade_request&) override {}
-    void on_wire_pong(wire&) override { heartbeat_.on_received(driver_.now()); }
+    void on_wire_input(wire&) noexcept override { heartbeat_.on_received(driver_.now()); }
     void on_wire_writable(wire&) override { driver_.defer(*this); }
     void on_wire_closed(wire& w, const wire_end& end) override;
     void abandon() noexcept override;
@@ -208,7 +217,14 @@ private:
     void ran_out_of_memory();
     void deliver_plain(byte_view payload, bool text);
     void call_handler(const message_view& view);
-    void drop_copy(typename dedup_state<P>::verdict verdict, std::uint64_t serial, std::uint64_t seq, const message_id& id);
+    void drop_copy(typename dedup_state<P>::verdict verdict, ready_message m);
+    [[nodiscard]] bool is_final() const noexcept {
+        return state_ == connection_state::closed || state_ == connection_state::failed;
+    }
+    // The handler failed the socket: it is not called again.
+    [[nodiscard]] bool handler_broke() const noexcept {
+        return state_ == connection_state::failed && final_error_ == errc::handler_failed;
+    }
     void keep(ready_message m);
     void drain_ready();
     [[nodiscard]] bool take_ready(ready_message& out);
@@ -243,7 +259,7 @@ private:
     std::shared_ptr<dedup_state<P>> dedup_;
     std::shared_ptr<sender_queue> senders_;         // under the mutex of senders()
     std::atomic<sender_queue*> open_senders_{nullptr};
-    std::shared_ptr<ack_sink> acks_;
+    std::shared_ptr<ack_relay<P>> acks_;
     std::shared_ptr<link> keep_alive_;
     link_host* host_ = nullptr;
     connection_state state_ = connection_state::idle;
@@ -259,9 +275,10 @@ private:
     std::uint64_t direct_counter_ = 0;
     std::error_code final_error_;
 
-    std::function<void(const message_view&)> on_message_, retired_message_;
-    std::function<void(const state_change&)> on_state_, retired_state_;
-    std::function<void(ticket, outcome)> on_outcome_, retired_outcome_;
+    std::function<void(const message_view&)> on_message_;
+    std::function<void(const state_change&)> on_state_;
+    std::function<void(ticket, outcome)> on_outcome_;
+    std::forward_list<std::any> retired_;
 
     ring<ready_message> ready_;
     std::size_t ready_bytes_ = 0;

@@ -20,10 +20,13 @@ link<P>::~link() {
     if (host_) host_->on_link_gone(this);
     driver_.delist(*this);
     if (sender_queue* q = open_senders_) (void)q->close();
+    if (acks_) acks_->close();
 }
 
 template <class P>
 void link<P>::connect(const url& where) {
+    // The application may destroy this inside of `on_state`: a turn keeps it until its end.
+    const driver::turn t(driver_);
     dial_ = std::make_unique<dialling>(*options_, random_seed(driver_));
     dial_->where = where;
     dial_->subprotocols = options_->subprotocols;
@@ -184,7 +187,8 @@ void link<P>::async_open(std::uint64_t serial, plain_completion done) {
 
 template <class P>
 void link<P>::close(close_code code, std::string reason, std::uint64_t serial, plain_completion done) {
-    if (state_ == connection_state::closed || state_ == connection_state::failed) return done({});
+    const driver::turn t(driver_);
+    if (is_final()) return done({});
     if (done) (void)closers_.push_back({serial, std::move(done)});
     if (state_ == connection_state::closing) return;
     closing_code_ = code;
@@ -219,6 +223,13 @@ void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> posi
     session_->end_epoch(position);
     if (wire_) wire_->drop(code);
     finish(connection_state::closed, why, {});
+}
+
+template <class P>
+void link<P>::lose_host() {
+    host_next = host_prev = nullptr;
+    record = nullptr;
+    if (state_ == connection_state::detached && !wire_) end_session(errc::session_expired, std::nullopt);
 }
 
 template <class P>
@@ -259,7 +270,7 @@ void link<P>::fail_operations(std::error_code why) {
     }
     complete_all(openers_, why);
     complete_all(closers_, orphaned ? why : std::error_code{});
-    if (receiver_ && ready_.empty()) receiver_(why, message{});
+    if (receiver_ && (orphaned || ready_.empty())) receiver_(why, message{});
     if (sender_queue* q = open_senders_) count(counter::messages_cancelled, q->close());
 }
 
@@ -331,6 +342,9 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
     if (!final) state_ = connection_state::closed;
     fail_operations(aborted);
+    if (acks_) acks_->close();
+    // Its messages in processing will never be finished: another session may hand them over.
+    if (dedup_) dedup_->abandon(this);
     keep_alive_ = std::move(self);
     driver_.defer(*this);
 }
@@ -343,7 +357,12 @@ void link<P>::abandon() noexcept {
     timer_.cancel();
     withdraw();
     if (sender_queue* q = open_senders_) (void)q->close();
+    if (acks_) acks_->close();
     const auto keep = std::move(keep_alive_);
+    const auto message_function = std::exchange(on_message_, nullptr);
+    const auto state_function = std::exchange(on_state_, nullptr);
+    const auto outcome_function = std::exchange(on_outcome_, nullptr);
+    const auto retired = std::move(retired_);
     const auto gone = std::move(wire_);
     const auto session = std::move(session_);
     const auto store = std::move(store_);

@@ -5,35 +5,54 @@
 
 #include <hawser/link/link.hpp>
 
+#include <mutex>
+
 namespace hawser::inline v0::detail {
 
-/// Brings `message::ack()` from any thread to the link.
+/// Brings `message::ack()` from any thread to the link. It never owns the link, which must not
+/// end on a foreign thread, and touches it on the strand alone.
 template <class P>
-class ack_relay final : public ack_sink {
+class ack_relay final : public ack_sink, public std::enable_shared_from_this<ack_relay<P>> {
 public:
-    explicit ack_relay(std::weak_ptr<link<P>> target) : target_(std::move(target)) {}
+    explicit ack_relay(link<P>& target) : target_(&target) {}
     void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept override {
-        // While the link lives, so does its io_context.
-        const auto alive = target_.lock();
-        if (!alive || alive->orphaned) return;
         try {
-            dispatch(alive->runtime(), [alive, epoch_serial, seq, id] {
-                const driver::turn t(alive->runtime());
-                alive->acknowledge(epoch_serial, seq, id);
+            // `close` waits for the lock, so while it is open the io_context is there.
+            std::unique_lock lock(mutex_);
+            if (!target_) return;
+            driver& d = target_->runtime();
+            if (d.executor().running_in_this_thread()) {
+                lock.unlock();
+                return run(epoch_serial, seq, id);
+            }
+            asio::post(d.executor(), [self = this->shared_from_this(), epoch_serial, seq, id] {
+                self->run(epoch_serial, seq, id);
             });
         } catch (...) {
             // Out of memory: the message stays unacknowledged and will be delivered again.
         }
     }
+    /// The link is gone.
+    void close() noexcept {
+        const std::lock_guard lock(mutex_);
+        target_ = nullptr;
+    }
 
 private:
-    std::weak_ptr<link<P>> target_;
+    // On the strand, like the closing.
+    void run(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+        if (!target_) return;
+        const driver::turn t(target_->runtime());
+        target_->acknowledge(epoch_serial, seq, id);
+    }
+
+    std::mutex mutex_;
+    link<P>* target_;
 };
 
 template <class P>
 void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
     if (orphaned || close_sent_) return;
-    heartbeat_.on_received(driver_.now());
     try {
         if (!session_on_) return deliver_plain(payload, text);
         if (!text) return on_action(session_->on_frame(payload, driver_.now()));
@@ -65,6 +84,8 @@ void link<P>::deliver_plain(byte_view payload, bool text) {
     count(counter::bytes_received, payload.size());
     const auto kind = text ? message_kind::text : message_kind::binary;
     if (on_message_ && !held_ && ready_.empty()) return call_handler({.bytes = payload, .kind = kind});
+    // Only volatile messages can come in a session without its credit.
+    if (session_on_ && ready_bytes_ >= options_->receive_buffer_bytes) return;
     keep({.body = message::copy(payload, kind)});
 }
 
@@ -74,31 +95,28 @@ void link<P>::deliver(const session::action& a) {
     count(counter::bytes_received, a.payload.size());
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();
-    if (!on_message_ || held_ || !ready_.empty())
+    if (!on_message_ || held_ || !ready_.empty() ||
+        dedup_->check(a.id, driver_.now()) != dedup_state<P>::verdict::fresh)
         return keep({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
-    const auto verdict = dedup_->check(a.id, driver_.now());
-    if (verdict == dedup_state<P>::verdict::fresh) {
-        if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id);
-        call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
-        if (orphaned || state_ == connection_state::failed) return;
-        if (options_->acceptance == acceptance_mode::on_hand_off) took_responsibility(serial, a.seq, a.id);
-    } else {
-        drop_copy(verdict, serial, a.seq, a.id);
-    }
+    if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id, this);
+    call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
+    if (orphaned || handler_broke()) return;
+    if (options_->acceptance == acceptance_mode::on_hand_off) took_responsibility(serial, a.seq, a.id);
 }
 
-// A copy of a message that the application has already: never handed over again, and accepted
-// when the first one is finished.
+// A copy of a message that the application has already: not handed over again, and accepted when
+// the first one is finished. It takes the place of a first one that never will be.
 template <class P>
-void link<P>::drop_copy(typename dedup_state<P>::verdict verdict, std::uint64_t serial, std::uint64_t seq,
-                        const message_id& id) {
+void link<P>::drop_copy(typename dedup_state<P>::verdict verdict, ready_message m) {
     count(counter::duplicates_dropped);
     driver_.defer(*this);
-    if (verdict == dedup_state<P>::verdict::duplicate) return session_->finish(serial, seq, driver_.now());
-    dedup_->wait_for(id, [weak = this->weak_from_this(), serial, seq] {
+    if (verdict == dedup_state<P>::verdict::duplicate) return session_->finish(m.epoch_serial, m.seq, driver_.now());
+    const message_id id = m.id;
+    dedup_->wait_for(id, [weak = this->weak_from_this(), m = std::move(m)](bool finished) {
         const auto self = weak.lock();
-        if (!self || !self->session_) return;
-        self->session_->finish(serial, seq, self->driver_.now());
+        if (!self || self->orphaned || self->session_->epoch_serial() != m.epoch_serial) return;
+        if (!finished) return self->keep(m);
+        self->session_->finish(m.epoch_serial, m.seq, self->driver_.now());
         self->driver_.defer(*self);
     });
 }
@@ -134,14 +152,15 @@ bool link<P>::take_ready(ready_message& out) {
         if (wire_ && wire_->paused() && ready_bytes_ <= options_->receive_buffer_bytes / 2) {
             wire_->resume();
             heartbeat_.resume(driver_.now());
+            driver_.defer(*this);  // its deadline is another now
         }
         if (out.seq == 0) return true;
         const auto verdict = dedup_->check(out.id, driver_.now());
         if (verdict == dedup_state<P>::verdict::fresh) {
-            if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(out.id);
+            if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(out.id, this);
             return true;
         }
-        drop_copy(verdict, out.epoch_serial, out.seq, out.id);
+        drop_copy(verdict, std::move(out));
     }
     return false;
 }
@@ -149,7 +168,7 @@ bool link<P>::take_ready(ready_message& out) {
 template <class P>
 message link<P>::own(ready_message m) {
     if (m.seq == 0) return std::move(m.body);
-    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(this->weak_from_this());
+    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(*this);
     if (options_->acceptance == acceptance_mode::on_hand_off) previous_ = taken{m.epoch_serial, m.seq, m.id};
     m.body.set_delivery(std::make_unique<delivery>(delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_}));
     return std::move(m.body);
@@ -160,18 +179,21 @@ void link<P>::drain_ready() {
     if (draining_) return;
     draining_ = true;
     ready_message m;
-    while (!orphaned && ((on_message_ && !held_) || receiver_) && take_ready(m)) {
+    while (!orphaned && !handler_broke() && ((on_message_ && !held_) || receiver_) && take_ready(m)) {
         if (receiver_) {
             receiver_({}, own(std::move(m)));
             continue;
         }
         const taken at{m.epoch_serial, m.seq, m.id};
         call_handler({m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
-        if (orphaned || state_ == connection_state::failed) break;
+        if (orphaned || handler_broke()) break;
         if (at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
             took_responsibility(at.epoch_serial, at.seq, at.id);
     }
     draining_ = false;
+    // All that came before the end were copies.
+    if (receiver_ && is_final() && ready_.empty())
+        receiver_(final_error_ ? final_error_ : make_error_code(errc::closed), message{});
 }
 
 template <class P>

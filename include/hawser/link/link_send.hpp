@@ -86,7 +86,7 @@ void link<P>::send(std::uint64_t serial, message body, std::string key, send_com
         const send_result r = try_send(std::move(body), key);
         done(r.error, r ? outcome::written : outcome::refused);
     } else {
-        (void)put(std::move(body), key, std::make_unique<send_waiter>(std::move(done), serial));
+        (void)put(std::move(body), key, std::make_unique<send_waiter>(std::move(done), serial, true));
     }
 }
 
@@ -104,7 +104,7 @@ void link<P>::enqueue(std::uint64_t serial, message body, std::string key, enque
         done(r.error, r.ticket);
     } else {
         const ticket t{put(std::move(body), key, nullptr)};
-        (void)accepted_.push_back({session_->last_lsn(), t, std::move(done)});
+        (void)accepted_.push_back({serial, session_->last_lsn(), t, std::move(done)});
     }
 }
 
@@ -116,7 +116,7 @@ void link<P>::await_outcome(std::uint64_t serial, ticket t, send_completion done
     else if (t.counter != 0 && t.counter <= direct_counter_) known = normally;
     if (!known) return done(errc::unknown_ticket, outcome::pending);
     if (*known != outcome::pending) return done(error_of(*known), *known);
-    (void)session_->out().add_waiter(t.counter, std::make_unique<send_waiter>(std::move(done), serial));
+    (void)session_->out().add_waiter(t.counter, std::make_unique<send_waiter>(std::move(done), serial, false));
 }
 
 template <class P>
@@ -142,14 +142,27 @@ void link<P>::cancel_operation(std::uint64_t serial) {
         driver_.defer(*this);
     }
     blocked_ = std::move(kept);
-    if (!session_) return;
+    for (std::size_t i = 0; i < accepted_.size(); ++i) {
+        accepted_enqueue& a = accepted_[i];
+        if (a.serial != serial || !a.done) continue;
+        auto done = std::move(a.done);
+        const bool withdrawn = cancel_message(a.ticket);
+        return done(withdrawn ? errc::cancelled : errc::detached, a.ticket);
+    }
+    if (session_) cancel_waiter(serial);
+}
+
+template <class P>
+void link<P>::cancel_waiter(std::uint64_t serial) {
     send_completion detached;
+    bool sent_it = false;
     ticket withdrawn;
     session_->out().find_if([&](auto& e) {
         for (auto* at = &e.waiters; *at; at = &(*at)->next) {
             auto& waiter = static_cast<send_waiter&>(**at);
             if (waiter.serial != serial) continue;
             // Only the operation that sent the message may withdraw it, and only unwritten.
+            sent_it = waiter.sent_it;
             withdrawn = {e.counter};
             detached = std::move(waiter.done);
             auto rest = std::move(waiter.next);
@@ -159,7 +172,7 @@ void link<P>::cancel_operation(std::uint64_t serial) {
         return false;
     });
     if (!detached) return;
-    if (cancel_message(withdrawn)) detached(errc::cancelled, outcome::cancelled);
+    if (sent_it && cancel_message(withdrawn)) detached(errc::cancelled, outcome::cancelled);
     else detached(errc::detached, outcome::pending);
 }
 
@@ -227,10 +240,10 @@ void link<P>::admit_blocked() {
         if (overflow_.on_enqueue(queued_bytes(), queued_messages(), size) != overflow_action::accept) return;
         blocked_send b = blocked_.pop_front();
         if (b.send) {
-            (void)put(std::move(b.body), b.key, std::make_unique<send_waiter>(std::move(b.send), b.serial));
+            (void)put(std::move(b.body), b.key, std::make_unique<send_waiter>(std::move(b.send), b.serial, true));
         } else {
             const ticket t{put(std::move(b.body), b.key, nullptr)};
-            (void)accepted_.push_back({session_->last_lsn(), t, std::move(b.enqueue)});
+            (void)accepted_.push_back({b.serial, session_->last_lsn(), t, std::move(b.enqueue)});
         }
     }
 }
@@ -254,7 +267,8 @@ std::shared_ptr<sender_queue> link<P>::senders() {
 template <class P>
 void link<P>::take_from_senders() {
     sender_queue* queue = open_senders_.load(std::memory_order_acquire);
-    if (!queue || state_ == connection_state::closing) return;
+    if (!queue || orphaned || state_ == connection_state::closing) return;
+    if (is_final()) return count(counter::messages_cancelled, queue->close());
     // What does not fit stays there, in its own bounds.
     while (blocked_.empty() && !overflow_.paused() && options_->queue.fits(queued_bytes(), queued_messages(), 1)) {
         auto body = queue->pop();

@@ -22,8 +22,9 @@ session::endpoint& link<P>::session() {
     o.send_window_bytes = options_->send_window_bytes;
     o.dedup_kept = !std::is_same_v<typename P::dedup, no_dedup>;
     o.session_ttl = options_->session_ttl;
-    // An origin that is not unique would let the peer take new messages for old ones.
-    if (!driver_.entropy().take(o.origin)) throw std::system_error(make_error_code(errc::random_failed));
+    // An origin that is not unique would let the peer take new messages for old ones: one of
+    // zeros, for want of randomness, is refused before a session begins.
+    if (options_->session != session_mode::off && !driver_.entropy().take(o.origin)) o.origin = {};
     session_ = std::make_unique<session::endpoint>(o);
     session_->out().begin_after(direct_counter_);
     if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
@@ -33,9 +34,12 @@ session::endpoint& link<P>::session() {
 
 template <class P>
 void link<P>::on_loaded(std::error_code ec, store_image image) {
-    if (orphaned || state_ != connection_state::connecting) return;
+    // Also while it closes: what was accepted before leaves first.
+    if (orphaned || is_final()) return;
     if (ec) return finish(connection_state::failed, errc::store_failed, {});
     if (image.has_origin) session_->set_identity(image.origin, image.boot);
+    if (session_->options().origin == session::origin_id{})
+        return finish(connection_state::failed, errc::random_failed, {});
     start_attempt();
 }
 
@@ -132,7 +136,8 @@ std::error_code link<P>::adopt_session(std::unique_ptr<wire> w, const session::h
     wire_ = std::move(w);
     wire_->set_owner(*this);
     session_on_ = true;
-    if (auto ec = session().attach_hello(h, epoch, token)) return ec;
+    if (session().options().origin == session::origin_id{}) return errc::random_failed;
+    if (auto ec = session_->attach_hello(h, epoch, token)) return ec;
     set_state(connection_state::connecting);
     attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
     rearm();
@@ -165,9 +170,7 @@ void link<P>::run() {
         const auto last = std::move(keep_alive_);
         return;
     }
-    retired_message_ = nullptr;
-    retired_state_ = nullptr;
-    retired_outcome_ = nullptr;
+    const auto retired = std::move(retired_);
     drain_ready();
     take_from_senders();
     admit_blocked();
@@ -176,6 +179,8 @@ void link<P>::run() {
     report_outcomes();
     admit_blocked();
     if (orphaned) return;
+    // The queue may have shrunk, and no other event may follow.
+    take_from_senders();
     maybe_close();
     rearm();
 }

@@ -28,11 +28,12 @@ public:
         if (closed_) return errc::closed;
         const std::size_t cost = body.footprint();
         if (!limits_.fits(bytes_, waiting_.size(), cost)) return errc::would_block;
+        // First, because it may throw. Under the lock: `close` cannot come in between, so the
+        // executor is still there, and the link finds the message.
+        if (!awake_) asio::post(*executor_, [self = shared_from_this()] { self->wake(); });
+        awake_ = true;
         (void)waiting_.push_back(std::move(body));
         bytes_ += cost;
-        if (std::exchange(awake_, true)) return {};
-        // Under the lock: `close` cannot come in between, so the executor is still there.
-        asio::post(*executor_, [self = shared_from_this()] { self->wake(); });
         return {};
     }
     /// The link's side: the next message; nothing when empty, and then the next push wakes it.

@@ -14,7 +14,10 @@
 #include <hawser/protocol/ws/endpoint.hpp>
 #include <hawser/protocol/ws/server_upgrade.hpp>
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -39,7 +42,8 @@ public:
     /// Server: a request is complete; answer with `accept` or `reject`.
     virtual void on_wire_request(wire& w, const ws::upgrade_request& request) = 0;
     virtual void on_wire_message(wire& w, byte_view payload, bool text) = 0;
-    virtual void on_wire_pong(wire& w) = 0;
+    /// Bytes came in on an open connection, whatever they are.
+    virtual void on_wire_input(wire& w) noexcept = 0;
     /// Output has drained below the limit after `backed_up()` was true.
     virtual void on_wire_writable(wire& w) = 0;
     /// It is over; the wire does nothing more.
@@ -105,6 +109,7 @@ public:
     /// Appends a message (`head` before `body`); it leaves at the end of the turn.
     [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, byte_view body) {
         if (phase_ != phase::open) return errc::not_connected;
+        if (side_ == ws::role::server && body.size() >= at_once && out_.empty()) return send_at_once(op, head, body);
         if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
         defer_flush();
         return {};
@@ -173,6 +178,9 @@ private:
     enum class phase : std::uint8_t { idle, dialling, upgrading, open, closing, ended };
     // Bodies from this size on are written from where they are.
     static constexpr std::size_t by_reference = 16 * 1024;
+    // Views from this size on are offered to the system before they are copied. A read hardly
+    // brings two of them, so there is no batch to wait for.
+    static constexpr std::size_t at_once = 64 * 1024;
     static constexpr duration linger_limit = seconds{2};
 
     wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, ws::role side)
@@ -189,6 +197,7 @@ private:
         bytes_received_ += chunk.size();
         if (phase_ == phase::upgrading && !upgrade(chunk)) return;
         if (!ws_ || phase_ == phase::ended) return;
+        owner_->on_wire_input(*this);
         ws_->feed(chunk);
         pump();
     }
@@ -295,8 +304,6 @@ private:
             limits_.message = never;
             return owner_->on_wire_message(*this, e.payload, e.text);
         case ws::event_kind::pong:
-            if (control_flood()) return fail(errc::control_flood, close_code::policy_violation);
-            return owner_->on_wire_pong(*this);
         case ws::event_kind::ping:
             if (control_flood()) fail(errc::control_flood, close_code::policy_violation);
             return;
@@ -338,6 +345,26 @@ private:
 
     // ---- output --------------------------------------------------------------------------
 
+    // Only what the system does not take is copied. An error shows again when the rest is written.
+    [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body) {
+        byte_vector& out = out_.tail();
+        try {
+            out.reserve(ws::max_header_size + head.size() + body.size());  // nothing fails once bytes are out
+        } catch (const std::bad_alloc&) {
+            return errc::out_of_memory;
+        }
+        if (ws_->send_header(out, op, head.size() + body.size()) == 0) return errc::closed;
+        hawser::append(out, head);
+        const std::size_t front = out.size();
+        const std::array<byte_view, 2> pieces{byte_view(out), body};
+        const std::size_t written = stream_->write_some(pieces).bytes;
+        if (written < front + body.size()) {
+            hawser::append(out, body.subspan(written > front ? written - front : 0));
+            defer_flush();
+        }
+        out_.consume(std::min(written, front));
+        return {};
+    }
     void defer_flush() { driver_.defer(*this); }
     void run() override {
         if (std::exchange(resume_due_, false) && phase_ != phase::ended && !paused_) {

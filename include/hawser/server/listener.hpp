@@ -17,7 +17,7 @@ namespace hawser::inline v0 {
 ///
 /// Thread safety and executors as `resilient_socket`. Destroying it ends pending operations
 /// with `operation_aborted` and stops listening; accepted sockets live on, but their sessions
-/// cannot be resumed any more.
+/// cannot be resumed any more: one that is detached ends, with `session_expired`.
 template <socket_policies P = default_policies>
 class listener {
     using core_type = detail::listener_core<P>;
@@ -48,10 +48,7 @@ public:
     ~listener() {
         if (!core_ || !core_->runtime().alive()) return;
         driver& d = core_->runtime();
-        dispatch(d, [core = std::move(core_)] {
-            const driver::turn t(core->runtime());
-            core->orphan();
-        });
+        dispatch(d, [core = std::move(core_)] { core->orphan(); });
     }
 
     /// The next accepted socket: a plain one after its upgrade, one with a session after its
@@ -60,19 +57,22 @@ public:
     template <class Token>
     auto async_accept(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, socket_type)>(
-            [](auto handler, std::shared_ptr<core_type> core) { start_accept(core, std::move(handler)); }, token, core_);
+            [](auto handler, std::shared_ptr<core_type> core) {
+                begin<typename core_type::accept_completion>(
+                    core, std::move(handler),
+                    [](core_type& target, std::uint64_t serial, auto done) { target.accept(serial, std::move(done)); });
+            },
+            token, core_);
     }
     /// Stops listening and closes all accepted sockets with 1001, in order and each within its
-    /// `close_timeout`. Signature: `void(std::error_code)`.
+    /// `close_timeout`. Signature: `void(std::error_code)`. Cancelling leaves the closing alone.
     template <class Token>
     auto async_close(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core) {
-                detail::plain_completion done(std::move(handler), core->runtime().executor());
-                dispatch(core->runtime(), [core, done = std::move(done)]() mutable {
-                    const driver::turn t(core->runtime());
-                    core->close(std::move(done));
-                });
+                begin<detail::plain_completion>(
+                    core, std::move(handler),
+                    [](core_type& target, std::uint64_t serial, auto done) { target.close(serial, std::move(done)); });
             },
             token, core_);
     }
@@ -84,33 +84,23 @@ public:
     [[nodiscard]] executor_type get_executor() const noexcept { return core_->runtime().executor(); }
 
 private:
-    // The link becomes a socket on its way to the handler.
-    template <class Handler>
-    struct accepted {
-        using executor_type = asio::associated_executor_t<Handler, driver::executor_type>;
-        using allocator_type = asio::associated_allocator_t<Handler>;
-        Handler handler;
-        executor_type executor;
-        [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
-        [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler); }
-        void operator()(std::error_code ec, typename core_type::link_ptr l) {
-            std::move(handler)(ec, socket_type(std::move(l)));
-        }
-    };
-    template <class Handler>
-    static void start_accept(const std::shared_ptr<core_type>& core, Handler handler) {
+    // As `begin_operation` of a socket.
+    template <class Completion, class Handler, class Start>
+    static void begin(const std::shared_ptr<core_type>& core, Handler handler, Start start) {
         const std::uint64_t serial = core->next_serial();
+        driver& d = core->runtime();
         if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
             slot.assign([weak = std::weak_ptr<core_type>(core), serial](asio::cancellation_type) {
-                if (const auto alive = weak.lock())
-                    dispatch(alive->runtime(), [alive, serial] { alive->cancel_operation(serial); });
+                auto alive = weak.lock();
+                if (!alive) return;
+                driver& runtime = alive->runtime();
+                if (runtime.alive())
+                    dispatch(runtime, [alive = std::move(alive), serial] { alive->cancel_operation(serial); });
             });
         }
-        const auto executor = asio::get_associated_executor(handler, core->runtime().executor());
-        typename core_type::accept_completion done(accepted<Handler>{std::move(handler), executor},
-                                                   core->runtime().executor());
-        dispatch(core->runtime(), [core, serial, done = std::move(done)]() mutable {
-            core->accept(serial, std::move(done));
+        Completion done(std::move(handler), d.executor());
+        dispatch(d, [core, serial, start, done = std::move(done)]() mutable {
+            if (core->runtime().alive()) start(*core, serial, std::move(done));
         });
     }
 

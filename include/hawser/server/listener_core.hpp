@@ -5,6 +5,7 @@
 
 #include <hawser/driver/asio_driver.hpp>
 #include <hawser/link/initiate.hpp>
+#include <hawser/resilient_socket.hpp>
 #include <hawser/protocol/session/session_table.hpp>
 #include <hawser/server/listener_options.hpp>
 #include <hawser/server/resume_guard.hpp>
@@ -22,7 +23,9 @@ class listener_core final : public std::enable_shared_from_this<listener_core<P>
                             acceptor_sink, link_host, abandonable, deferred_task {
 public:
     using link_ptr = std::shared_ptr<link<P>>;
-    using accept_completion = completion<std::error_code, link_ptr>;
+    // A handler that is destroyed on its way, with its executor, takes the socket with it.
+    using socket_type = resilient_socket<P>;
+    using accept_completion = completion<std::error_code, socket_type>;
 
     listener_core(driver& d, listener_options o, policy_objects<P> objects)
         : driver_(d), options_(std::move(o)), socket_options_(std::make_shared<const options>(options_.socket)),
@@ -46,51 +49,67 @@ public:
     [[nodiscard]] std::uint64_t next_serial() noexcept { return ++last_serial_; }
 
     void accept(std::uint64_t serial, accept_completion done) {
-        if (closed_) return done(errc::closed, nullptr);
-        if (!unclaimed_.empty()) return done({}, unclaimed_.pop_front());
-        if (waiting_.size() >= socket_options_->max_waiters) return done(errc::too_many_waiters, nullptr);
+        if (closed_) return done(errc::closed, socket_type(nullptr));
+        if (!unclaimed_.empty()) return done({}, socket_type(unclaimed_.pop_front()));
+        if (waiting_.size() >= socket_options_->max_waiters) return done(errc::too_many_waiters, socket_type(nullptr));
         (void)waiting_.push_back({serial, std::move(done)});
     }
     void cancel_operation(std::uint64_t serial) {
         for (std::size_t n = waiting_.size(); n > 0; --n) {
             waiter w = waiting_.pop_front();
-            if (w.serial == serial) w.done(asio::error::operation_aborted, nullptr);
+            if (w.serial == serial) w.done(asio::error::operation_aborted, socket_type(nullptr));
             else (void)waiting_.push_back(std::move(w));
+        }
+        for (std::size_t n = closers_.size(); n > 0; --n) {
+            closer c = closers_.pop_front();
+            if (c.serial == serial) c.done(asio::error::operation_aborted);
+            else (void)closers_.push_back(std::move(c));
         }
     }
     /// Stops listening and closes all links, each within its `close_timeout`.
-    void close(plain_completion done) {
-        (void)closers_.push_back(std::move(done));
+    void close(std::uint64_t serial, plain_completion done) {
+        const driver::turn t(driver_);
+        (void)closers_.push_back({serial, std::move(done)});
         if (std::exchange(closed_, true)) return driver_.defer(*this);
+        closing_self_ = this->shared_from_this();
         acceptor_.reset();
-        while (!waiting_.empty()) waiting_.pop_front().done(errc::closed, nullptr);
-        for (auto& p : pending_) p.wire_->drop(close_code::going_away);
-        pending_.clear();
+        while (!waiting_.empty()) waiting_.pop_front().done(errc::closed, socket_type(nullptr));
+        drop_pending();
         while (!unclaimed_.empty()) drop_unclaimed(unclaimed_.pop_front());
         std::vector<link_ptr> all;
         for (link<P>* l = links_; l; l = l->host_next) all.push_back(l->shared_from_this());
         for (auto& l : all) l->close(close_code::going_away, "server shutdown", 0, {});
-        closing_self_ = this->shared_from_this();
         driver_.defer(*this);
     }
-    /// The owner is gone: accepted sockets live on, but no session can be resumed any more.
+    /// The owner is gone: accepted sockets live on, but no session can be resumed any more. This
+    /// may be inside of a callback, called from a function of this object: it stays for the turn.
     void orphan() {
+        const driver::turn t(driver_);
+        closing_self_ = this->shared_from_this();
         acceptor_.reset();
-        closed_ = true;
+        orphaned_ = closed_ = true;
         const std::error_code aborted = asio::error::operation_aborted;
-        while (!waiting_.empty()) waiting_.pop_front().done(aborted, nullptr);
-        while (!closers_.empty()) closers_.pop_front()(aborted);
-        pending_.clear();
-        sweep_.cancel();
-        std::vector<link_ptr> unclaimed;
-        while (!unclaimed_.empty()) unclaimed.push_back(unclaimed_.pop_front());
-        for (auto& l : unclaimed) drop_unclaimed(std::move(l));
+        while (!waiting_.empty()) waiting_.pop_front().done(aborted, socket_type(nullptr));
+        while (!closers_.empty()) closers_.pop_front().done(aborted);
+        drop_pending();
+        while (!unclaimed_.empty()) drop_unclaimed(unclaimed_.pop_front());
+        for (auto& item : std::exchange(unconfirmed_, {})) drop_unclaimed(std::move(item.second));
+        std::vector<link_ptr> rest;
+        for (link<P>* l = std::exchange(links_, nullptr); l; l = l->host_next) rest.push_back(l->shared_from_this());
+        for (auto& l : rest) l->set_host(nullptr, nullptr);  // all before the first callback
+        for (auto& l : rest) l->lose_host();
+        link_count_ = 0;
+        driver_.defer(*this);
     }
 
 private:
     struct waiter {
         std::uint64_t serial = 0;
         accept_completion done;
+    };
+    struct closer {
+        std::uint64_t serial = 0;
+        plain_completion done;
     };
 
     /// A connection that is neither a plain link nor attached to a session yet.
@@ -105,7 +124,7 @@ private:
             core.driver_.arm(deadline, add_saturated(core.driver_.now(), core.socket_options_->handshake_timeout));
         }
         void on_wire_message(wire&, byte_view payload, bool text) override { core.first_frame(*this, payload, text); }
-        void on_wire_pong(wire&) override {}
+        void on_wire_input(wire&) noexcept override {}
         void on_wire_writable(wire&) override {}
         void on_wire_closed(wire&, const wire_end&) override { core.forget(*this); }
         void on_deadline(time_point) {
@@ -138,6 +157,7 @@ private:
             return w.reject(503, "too many connections", retry);
         }
         if (options_.authorize && !authorized(p, w, request)) return;
+        if (closed_) return;  // within `authorize`
         std::string_view chosen;
         if (socket_options_->session != session_mode::off && request.offers(session::subprotocol)) {
             chosen = session::subprotocol;
@@ -163,6 +183,14 @@ private:
         return false;
     }
     void forget(pending& p) { pending_.erase(p.self); }
+    // One of them may be asking `authorize` at this moment, so they go at the end of the turn.
+    void drop_pending() {
+        for (auto& p : pending_) {
+            p.deadline.cancel();
+            p.wire_->drop(close_code::going_away);
+        }
+        parting_.splice(parting_.end(), pending_);
+    }
 
     // ---- plain connections and sessions ----------------------------------------------------
 
@@ -205,7 +233,8 @@ private:
         auto w = std::move(p.wire_);
         const std::string principal = std::move(p.principal);
         forget(p);
-        (void)l->adopt_session(std::move(w), h, epoch, token);
+        if (const auto ec = l->adopt_session(std::move(w), h, epoch, token))
+            return l->end_session(ec, std::nullopt, close_code::internal_error);
         l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
         if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
         l->record->attached = true;
@@ -289,7 +318,7 @@ private:
     void offer(link_ptr l) {
         if (l->state() == connection_state::closed) return;
         if (waiting_.empty()) (void)unclaimed_.push_back(std::move(l));
-        else waiting_.pop_front().done({}, std::move(l));
+        else waiting_.pop_front().done({}, socket_type(std::move(l)));
     }
     void drop_unclaimed(link_ptr l) {
         l->orphaned = true;
@@ -335,8 +364,9 @@ private:
     // The end of a turn: what ended in it is let go.
     void run() override {
         ended_.clear();
-        if (!closed_ || links_) return;
-        while (!closers_.empty()) closers_.pop_front()({});
+        parting_.clear();
+        if (!orphaned_ && (!closed_ || links_)) return;
+        while (!closers_.empty()) closers_.pop_front().done({});
         sweep_.cancel();
         const auto last = std::move(closing_self_);
     }
@@ -347,6 +377,7 @@ private:
         const auto acceptor = std::move(acceptor_);
         const auto self = std::move(closing_self_);
         const auto handshakes = std::move(pending_);
+        const auto parting = std::move(parting_);
         const auto waiting = std::move(waiting_);
         const auto closers = std::move(closers_);
         const auto unclaimed = std::move(unclaimed_);
@@ -362,13 +393,14 @@ private:
     resume_guard guard_;
     acceptor_ptr acceptor_;
     std::list<pending> pending_;
+    std::list<pending> parting_;  // dropped in this turn
     link<P>* links_ = nullptr;  // all that are not over
     std::size_t link_count_ = 0;
     std::map<void*, link_ptr> unconfirmed_;  // looked up, never iterated
     ring<link_ptr> unclaimed_;
     std::vector<link_ptr> ended_;
     ring<waiter> waiting_;
-    ring<plain_completion> closers_;
+    ring<closer> closers_;
     std::shared_ptr<listener_core> closing_self_;
     struct dedup_entry {
         std::shared_ptr<dedup_state<P>> state;
@@ -377,6 +409,7 @@ private:
     std::map<std::string, dedup_entry> dedup_;
     std::atomic<std::uint64_t> last_serial_{0};
     bool closed_ = false;
+    bool orphaned_ = false;
     timer_node sweep_{this, on_timer<&listener_core::on_sweep>};
 };
 

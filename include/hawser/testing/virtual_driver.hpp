@@ -164,13 +164,13 @@ private:
         const time_point next = std::min(event, wakeup_at_);
         if (next > until || next == never) return false;
         now_ = std::max(now_, next);
+        // On the strand, as with real streams and timers: what a callback destroys goes at once.
         if (wakeup_at_ <= event) {
             wakeup_at_ = never;
-            on_wakeup();
+            asio::post(executor(), [this] { on_wakeup(); });
         } else {
-            auto what = std::move(events_.begin()->second);
+            asio::post(executor(), std::move(events_.begin()->second));
             events_.erase(events_.begin());
-            what();
         }
         poll();
         return true;
