@@ -53,7 +53,7 @@ private:
         for (auto& b : out) b = static_cast<unsigned char>(random());
         return out;
     }
-    // Characters of one to four bytes; ASCII is a third of the bytes.
+    // Characters of one to four bytes; 37 % of the bytes are ASCII.
     [[nodiscard]] byte_string make_text(std::size_t variant) const {
         static constexpr std::array<std::string_view, 12> words{
             "cable", "\xc3\xa4", "\xe7\xb9\xa9", "knot", "\xf0\x9f\x9a\xa2", "\xd0\xba\xd0\xb0",

@@ -69,7 +69,7 @@ struct options {
 
     // Receiving.
     handler_criticality handler_errors = handler_criticality::critical;
-    std::size_t receive_buffer_bytes = 1024 * 1024;  ///< plain mode, no handler: then reading pauses
+    std::size_t receive_buffer_bytes = 1024 * 1024;  ///< nobody takes them: plain mode stops reading, a session drops volatile messages
 
     // The session, hawser.v1.
     milliseconds session_ttl{120'000};                   ///< accepting side: how long a detached session waits

@@ -233,7 +233,7 @@ struct asio_acceptor_state {
                 else accept_next(self);
             });
     }
-    void hand_over(asio::basic_stream_socket<asio::ip::tcp, driver::executor_type> peer) {
+    void hand_over(asio::basic_stream_socket<asio::ip::tcp, driver::executor_type>&& peer) {
         auto state = std::make_shared<asio_stream_state>(owner, buffer, std::move(peer));
         state->prepare();
         sink->on_accept(std::make_unique<asio_stream>(std::move(state)));
