@@ -730,7 +730,7 @@ public:
             // From a handler of the host, on the strand and outside of a turn.
             asio::post(w.context, once([this, s = weak(clients.back())] {
                 if (const auto alive = s.lock())
-                    asio::post(alive->get_executor(), once([this, s] { on_socket(s, [](socket_type& c) { c.connect(url); }); }));
+                    asio::post(alive->get_executor(), once([s] { on_socket(s, [](socket_type& c) { c.connect(url); }); }));
             }));
         }
     }
