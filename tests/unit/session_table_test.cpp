@@ -229,3 +229,17 @@ TEST_CASE("limits: a full table forgets the oldest tombstone, and refuses when a
     CHECK(table.size() == 3);
     CHECK(table.add(filled<16>(5), filled<32>(5), "anna", &ends[4].ep, nullptr) == nullptr);
 }
+TEST_CASE("rule 17: a tombstone made while sessions expire serves its whole time", "[session]") {
+    in_table t;
+    one_end other{session::side::server};
+    auto* second = t.table.add(filled<16>(0xe2), filled<32>(0x80), "anna", &other.ep, &other);
+    t.table.detach(*t.record, t.end.now);
+    t.table.detach(*second, t.end.now);
+    // The first one's end makes the application end the second.
+    t.table.expire(t.end.now, [&](session::session_record&) {
+        t.table.bury(*t.record, 2, t.end.now + seconds(120));
+        t.table.bury(*second, 2, t.end.now + seconds(120));
+    });
+    CHECK(t.table.size() == 2);
+    check_failed(t.decide(in_table::honest()), kind::failed, reason::ended, 2);
+}

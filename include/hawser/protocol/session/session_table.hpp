@@ -128,8 +128,9 @@ public:
         for (auto& [serial, record] : records_)
             if (record->expires <= now) due.push_back(record.get());
         for (session_record* s : due) {
+            // The end of one may have ended another, whose tombstone has only begun to serve.
             if (s->alive) on_expired(*s);
-            else remove(*s);
+            else if (s->expires <= now) remove(*s);
         }
     }
     [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
