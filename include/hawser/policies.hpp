@@ -17,15 +17,15 @@ namespace hawser::inline v0 {
 
 /// `struct my_policies : hawser::default_policies { using metrics = hawser::counting_metrics; };`
 struct default_policies {
-    using transport = any_transport;
-    using reconnect = exponential_backoff<full_jitter>;
-    using breaker = shared_circuit_breaker;
-    using heartbeat = interval_heartbeat;
-    using overflow = blocking_overflow;
-    using dedup = xxhash_dedup_cache<>;
-    using metrics = no_metrics;
-    using logger = no_log;
-    using store = memory_store;
+    using transport = any_transport;                     ///< how a connection to a URL is made
+    using reconnect = exponential_backoff<full_jitter>;  ///< when to dial again
+    using breaker = shared_circuit_breaker;              ///< whether to dial at all
+    using heartbeat = interval_heartbeat;                ///< how a dead connection is found
+    using overflow = blocking_overflow;                  ///< what happens when the queue is full
+    using dedup = xxhash_dedup_cache<>;                  ///< which messages were had before
+    using metrics = no_metrics;                          ///< where things are counted
+    using logger = no_log;                               ///< where things are told
+    using store = memory_store;                          ///< where a session is kept
 };
 
 template <class P>
@@ -39,11 +39,11 @@ concept socket_policies =
 /// left out is made from the options (breaker) or default-constructed.
 template <class P>
 struct policy_objects {
-    std::optional<typename P::breaker> breaker{};
-    [[no_unique_address]] typename P::metrics metrics{};
-    [[no_unique_address]] typename P::logger logger{};
-    [[no_unique_address]] typename P::store store{};
-    [[no_unique_address]] typename P::transport transport{};
+    std::optional<typename P::breaker> breaker{};             ///< of the endpoint; absent: one of the socket's own
+    [[no_unique_address]] typename P::metrics metrics{};      ///< copies count into one place
+    [[no_unique_address]] typename P::logger logger{};        ///< copies tell one sink
+    [[no_unique_address]] typename P::store store{};          ///< opened once per socket
+    [[no_unique_address]] typename P::transport transport{};  ///< dials each connection
 };
 
 static_assert(socket_policies<default_policies>);

@@ -13,6 +13,10 @@
 #include <list>
 #include <stdexcept>
 
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
 using namespace std::chrono_literals;
 
 namespace snippets {
@@ -170,6 +174,19 @@ void with_futures(hawser::resilient_socket<>& link) {
     hawser::outcome o = link.async_send(hawser::message::text("hello"), asio::use_future).get();
     std::cout << to_string(o) << '\n';
 }
+
+#if !defined(_WIN32)
+void forking(asio::io_context& context) {
+    context.notify_fork(asio::io_context::fork_prepare);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        context.notify_fork(asio::io_context::fork_child);
+        // The sockets that were copied are closed here; they may be destroyed, and new ones made.
+    } else {
+        context.notify_fork(asio::io_context::fork_parent);
+    }
+}
+#endif
 
 // ---- testing ------------------------------------------------------------------------------------
 

@@ -3,15 +3,22 @@
 /// Version numbers, and the inline namespace that every name of the library lives in.
 #pragma once
 
+///@{
+/// The version of these headers.
 #define HAWSER_VERSION_MAJOR 0
 #define HAWSER_VERSION_MINOR 1
 #define HAWSER_VERSION_PATCH 0
 #define HAWSER_VERSION_STRING "0.1.0"
+///@}
 
 #if !defined(__cplusplus) || __cplusplus < 202002L
 #if !defined(_MSVC_LANG) || _MSVC_LANG < 202002L
 #error "hawser needs C++20: compile with -std=c++20 or newer"
 #endif
+#endif
+
+#if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "hawser needs exceptions: compile what includes it without -fno-exceptions (docs/packages.md)"
 #endif
 
 /// The inline namespace is part of every mangled name, so that two incompatible

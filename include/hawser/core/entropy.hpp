@@ -18,6 +18,7 @@ public:
     /// Fills `out` with unpredictable bytes; returns false when the source failed.
     using source = bool (*)(void* context, byte_span out) noexcept;
 
+    /// `context` is handed to `fill` with each call; both live as long as the pool.
     entropy_pool(source fill, void* context) noexcept : fill_(fill), context_(context) {}
     entropy_pool(const entropy_pool&) = delete;
     entropy_pool& operator=(const entropy_pool&) = delete;

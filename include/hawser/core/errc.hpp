@@ -56,6 +56,7 @@ enum class errc {
     control_flood = 51,          ///< control frames over the permitted rate
     non_minimal_length = 52,     ///< a payload length not in its shortest form
     message_timeout = 53,        ///< a fragmented message was not finished within its deadline
+    bad_compression = 54,        ///< compressed data that cannot be inflated
 
     // hawser.v1.
     session_protocol = 60,       ///< a frame that the rules of hawser.v1 forbid
@@ -105,12 +106,16 @@ enum class condition {
     degraded = 3,   ///< the link goes on, but something was lost or refused and is reported
 };
 
+/// The category of `errc`.
 [[nodiscard]] const std::error_category& hawser_category() noexcept;
+/// The category of `condition`.
 [[nodiscard]] const std::error_category& condition_category() noexcept;
 
+/// Makes `errc` usable as a std::error_code.
 [[nodiscard]] inline std::error_code make_error_code(errc e) noexcept {
     return {static_cast<int>(e), hawser_category()};
 }
+/// Makes `condition` usable as a std::error_condition.
 [[nodiscard]] inline std::error_condition make_error_condition(condition c) noexcept {
     return {static_cast<int>(c), condition_category()};
 }
@@ -163,6 +168,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::control_flood, "too many control frames"},
     {errc::non_minimal_length, "payload length is not in its shortest form"},
     {errc::message_timeout, "a fragmented message was not finished in time"},
+    {errc::bad_compression, "compressed data are corrupt"},
     {errc::session_protocol, "the peer broke a rule of hawser.v1"},
     {errc::session_malformed, "malformed hawser.v1 frame"},
     {errc::session_checksum, "checksum of a hawser.v1 frame does not match"},
@@ -264,7 +270,9 @@ inline const std::error_category& condition_category() noexcept {
 
 }  // namespace hawser::inline v0
 
+/// \cond
 template <>
 struct std::is_error_code_enum<hawser::errc> : std::true_type {};
 template <>
 struct std::is_error_condition_enum<hawser::condition> : std::true_type {};
+/// \endcond

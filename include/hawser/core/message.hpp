@@ -41,6 +41,7 @@ struct delivery {
 struct message_block {
     std::atomic<std::uint32_t> references{1};
     message_kind kind = message_kind::binary;
+    bool compressible = true;
     std::size_t size = 0;
     std::unique_ptr<delivery> received;
 
@@ -51,16 +52,19 @@ struct message_block {
 
 /// A view of a message during a callback. The bytes are valid until the callback returns.
 struct message_view {
-    byte_view bytes;
-    message_kind kind = message_kind::binary;
+    byte_view bytes;                             ///< the payload
+    message_kind kind = message_kind::binary;    ///< text or binary
     std::uint64_t seq = 0;        ///< position in the session's direction; 0 in plain mode
     std::string_view key{};       ///< idempotency key of the sender's application, or empty
     message_id id{};              ///< given by the sender; all zero in plain mode
     std::uint64_t epoch_serial = 0;  ///< internal: which session of the socket `seq` belongs to
 
+    ///@{
+    /// The payload: whether it is text, its characters, its length in bytes.
     [[nodiscard]] bool is_text() const noexcept { return kind == message_kind::text; }
     [[nodiscard]] std::string_view text() const noexcept { return as_text(bytes); }
     [[nodiscard]] std::size_t size() const noexcept { return bytes.size(); }
+    ///@}
 };
 
 /// An owned message: a handle to shared bytes. Copies share the bytes and cost one atomic
@@ -75,7 +79,9 @@ public:
     [[nodiscard]] static message text(std::string_view text) {
         return copy(as_bytes(text), message_kind::text);
     }
+    /// A binary message, with a copy of `bytes`. Throws std::bad_alloc.
     [[nodiscard]] static message binary(byte_view bytes) { return copy(bytes, message_kind::binary); }
+    /// The same with the kind as a value; for text, the bytes must be UTF-8.
     [[nodiscard]] static message copy(byte_view bytes, message_kind kind) {
         message result = allocate(bytes.size(), kind);
         if (!bytes.empty()) std::memcpy(result.block_->data(), bytes.data(), bytes.size());
@@ -91,6 +97,8 @@ public:
         return result;
     }
 
+    ///@{
+    /// Copies share the bytes; what was moved from is empty. No memory is allocated.
     message(const message& other) noexcept : block_(other.block_) {
         if (block_) block_->references.fetch_add(1, std::memory_order_relaxed);
     }
@@ -100,8 +108,12 @@ public:
         return *this;
     }
     ~message() { release(); }
+    ///@}
 
+    /// Whether there is a message; a default-constructed handle has none.
     [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
+    ///@{
+    /// The payload, valid while a handle of this message lives; empty without a message.
     [[nodiscard]] std::size_t size() const noexcept { return block_ ? block_->size : 0; }
     [[nodiscard]] bool is_text() const noexcept { return block_ && block_->kind == message_kind::text; }
     [[nodiscard]] message_kind kind() const noexcept { return block_ ? block_->kind : message_kind::binary; }
@@ -109,11 +121,22 @@ public:
         return block_ ? byte_view{block_->data(), block_->size} : byte_view{};
     }
     [[nodiscard]] std::string_view text() const noexcept { return as_text(bytes()); }
+    ///@}
 
     /// The bytes, for filling. Precondition: no other handle shares them.
     [[nodiscard]] byte_span writable() noexcept {
         return block_ ? byte_span{block_->data(), block_->size} : byte_span{};
     }
+
+    /// Sent as it is also on a connection with compression: for a secret beside text of somebody else's
+    /// choice, whose compressed length would tell how alike they are (RFC 7692 section 8).
+    /// Precondition: no other handle shares the bytes.
+    message& forbid_compression() noexcept {
+        if (block_) block_->compressible = false;
+        return *this;
+    }
+    /// Whether it may be compressed.
+    [[nodiscard]] bool compressible() const noexcept { return block_ && block_->compressible; }
 
     /// Position in the session's direction, from 1; 0 if not received in a session.
     [[nodiscard]] std::uint64_t seq() const noexcept { return received() ? received()->seq : 0; }
@@ -138,6 +161,10 @@ public:
     /// Internal: attaches what a session knows of a received message.
     void set_delivery(std::unique_ptr<detail::delivery> info) noexcept {
         block_->received = std::move(info);
+    }
+    /// Internal: takes back what `set_delivery` attached.
+    [[nodiscard]] std::unique_ptr<detail::delivery> take_delivery() noexcept {
+        return block_ ? std::move(block_->received) : nullptr;
     }
 
 private:

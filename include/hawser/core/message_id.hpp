@@ -16,9 +16,10 @@ namespace hawser::inline v0 {
 /// Who made the message (128 random bits, kept in the client's store) and its number there.
 /// Never reused, so two equal ids are the same message.
 struct message_id {
-    std::array<std::byte, 16> origin{};
-    std::uint64_t counter = 0;
+    std::array<std::byte, 16> origin{};  ///< who made it
+    std::uint64_t counter = 0;           ///< its number there, from 1
 
+    /// Equal ids are the same message.
     friend bool operator==(const message_id&, const message_id&) = default;
 };
 

@@ -16,8 +16,10 @@ namespace hawser::inline v0 {
 /// without throwing.
 class option_error : public std::invalid_argument {
 public:
+    /// One sentence per problem; `what()` joins them.
     explicit option_error(std::vector<std::string> problems)
         : std::invalid_argument(join(problems)), problems_(std::move(problems)) {}
+    /// The sentences.
     [[nodiscard]] const std::vector<std::string>& problems() const noexcept { return problems_; }
 
 private:

@@ -22,6 +22,7 @@ enum class outcome : std::uint8_t {
     written = 8,       ///< plain mode: handed to the connection; no more can be known
 };
 
+/// The name of the enumerator; "?" for another value.
 [[nodiscard]] constexpr const char* to_string(outcome o) noexcept {
     switch (o) {
     case outcome::pending: return "pending";
@@ -52,14 +53,19 @@ enum class outcome : std::uint8_t {
 /// Names a message that was accepted for sending, within its socket. A plain value.
 struct ticket {
     std::uint64_t counter = 0;  ///< counter of the message id; 0 names nothing
+
+    /// Whether it names a message.
     [[nodiscard]] explicit operator bool() const noexcept { return counter != 0; }
+    /// Tickets of one socket are equal if they name the same message.
     friend bool operator==(ticket, ticket) = default;
 };
 
 /// Result of `try_send`: a ticket, or the reason why the message was not taken.
 struct [[nodiscard]] send_result {
-    std::error_code error;
-    hawser::ticket ticket;
+    std::error_code error;  ///< why the message was not taken; none if it was
+    hawser::ticket ticket;  ///< names it; empty if it was not taken
+
+    /// Whether the message was taken.
     [[nodiscard]] explicit operator bool() const noexcept { return !error; }
 };
 

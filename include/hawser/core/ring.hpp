@@ -18,7 +18,9 @@ template <class T>
 class ring {
 public:
     ring() noexcept = default;
+    /// Takes the elements and the memory; `other` is empty afterwards.
     ring(ring&& other) noexcept { swap(other); }
+    /// The same; the elements held before are destroyed.
     ring& operator=(ring&& other) noexcept {
         ring moved(std::move(other));
         swap(moved);
@@ -26,12 +28,18 @@ public:
     }
     ~ring() { clear(); }
 
+    ///@{
+    /// How many elements there are.
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    ///@}
+    ///@{
+    /// An element, counted from the front. Precondition: there is one.
     [[nodiscard]] T& operator[](std::size_t i) noexcept { assert(i < size_); return slots_[index(i)]; }
     [[nodiscard]] const T& operator[](std::size_t i) const noexcept { assert(i < size_); return slots_[index(i)]; }
     [[nodiscard]] T& front() noexcept { return (*this)[0]; }
     [[nodiscard]] T& back() noexcept { return (*this)[size_ - 1]; }
+    ///@}
 
     /// Throws std::bad_alloc when it must grow and cannot; the ring is unchanged then.
     T& push_back(T value) {
@@ -41,6 +49,7 @@ public:
         ++size_;
         return *slot;
     }
+    /// The same at the front.
     T& push_front(T value) {
         reserve_one();
         head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
@@ -48,6 +57,7 @@ public:
         ++size_;
         return slots_[head_];
     }
+    /// Takes the first element. Precondition: not empty.
     T pop_front() noexcept {
         assert(size_ > 0);
         T value = std::move(slots_[head_]);
@@ -56,6 +66,7 @@ public:
         --size_;
         return value;
     }
+    /// Takes the last element. Precondition: not empty.
     T pop_back() noexcept {
         assert(size_ > 0);
         T* slot = slots_ + index(size_ - 1);
@@ -71,12 +82,14 @@ public:
         slots_ = nullptr;
         capacity_ = head_ = 0;
     }
+    /// Exchanges elements and memory.
     void swap(ring& other) noexcept {
         std::swap(slots_, other.slots_);
         std::swap(capacity_, other.capacity_);
         std::swap(head_, other.head_);
         std::swap(size_, other.size_);
     }
+    /// What is allocated.
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return capacity_ * sizeof(T); }
 
 private:

@@ -24,6 +24,7 @@ enum class connection_state : std::uint8_t {
     failed,      ///< ended by an error that no retry can mend
 };
 
+/// The name of the enumerator; "?" for another value.
 [[nodiscard]] constexpr const char* to_string(connection_state s) noexcept {
     switch (s) {
     case connection_state::idle: return "idle";
@@ -40,8 +41,8 @@ enum class connection_state : std::uint8_t {
 
 /// Told to `on_state`.
 struct state_change {
-    connection_state from = connection_state::idle;
-    connection_state to = connection_state::idle;
+    connection_state from = connection_state::idle;  ///< the state left
+    connection_state to = connection_state::idle;    ///< the state entered
     std::error_code reason{};        ///< why a link was left; none for a wanted change
     close_info close{};              ///< how the last connection ended, where one ended
     bool resumed = false;          ///< `open`: an earlier session goes on

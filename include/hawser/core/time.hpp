@@ -11,7 +11,7 @@ namespace hawser::inline v0 {
 
 /// Monotonic time. Virtual drivers make their own points of the same type.
 using time_point = std::chrono::steady_clock::time_point;
-using duration = std::chrono::steady_clock::duration;
+using duration = std::chrono::steady_clock::duration;  ///< of the same clock
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;

@@ -25,7 +25,9 @@ struct url {
     std::uint16_t port = 0;     ///< never 0 after parsing; 80 or 443 where the text has none
     bool ipv6_literal = false;  ///< `host` is an IPv6 address
 
+    /// Whether the scheme asks for TLS.
     [[nodiscard]] bool secure() const noexcept { return scheme == "wss"; }
+    /// The port where the text has none.
     [[nodiscard]] std::uint16_t default_port() const noexcept { return secure() ? 443 : 80; }
 
     /// The value of the Host header field: brackets around IPv6, the port only where it is not
@@ -36,6 +38,7 @@ struct url {
         return out;
     }
 
+    /// Whether all parts are equal.
     friend bool operator==(const url&, const url&) = default;
 };
 

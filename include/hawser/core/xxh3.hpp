@@ -29,6 +29,7 @@ namespace hawser::inline v0 {
 [[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes) noexcept {
     return XXH3_64bits(bytes.data(), bytes.size());
 }
+/// The same with a seed.
 [[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes, std::uint64_t seed) noexcept {
     return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }

@@ -31,6 +31,7 @@
 
 namespace hawser::inline v0 {
 
+/// How long to wait before dialling again.
 struct backoff_options {
     milliseconds base_delay{1000};    ///< ceiling of the first delay; 1 ms to 1 h
     double multiplier = 1.6;          ///< growth of the ceiling; 1 to 10
@@ -40,6 +41,7 @@ struct backoff_options {
     milliseconds max_server_hint{300'000};             ///< a hint beyond it is cut to it; 0 to 24 h
     std::uint32_t max_attempts = 0;   ///< delays given before giving up; 0 = unlimited
 
+    /// Adds one sentence per wrong option, which is named with `prefix` before it.
     void check(std::vector<std::string>& problems, std::string_view prefix) const {
         using namespace detail;
         constexpr milliseconds day = std::chrono::hours{24};
@@ -55,15 +57,36 @@ struct backoff_options {
 
 /// What a jitter strategy draws from, in nanoseconds: 0 <= base <= ceiling <= max, previous <= max.
 struct jitter_range {
-    std::uint64_t base, ceiling, max, previous;
+    std::uint64_t base;      ///< `base_delay`
+    std::uint64_t ceiling;   ///< of this attempt
+    std::uint64_t max;       ///< `max_delay`
+    std::uint64_t previous;  ///< what was drawn last, at first `base`
 };
 
-// A strategy is one function: (generator, range) -> a delay in [0, max] nanoseconds.
-struct no_jitter { static std::uint64_t draw(xoshiro256&, const jitter_range& r) { return r.ceiling; } };
-struct full_jitter { static std::uint64_t draw(xoshiro256& g, const jitter_range& r) { return uniform(g, 0, r.ceiling); } };
-struct equal_jitter { static std::uint64_t draw(xoshiro256& g, const jitter_range& r) { return uniform(g, r.ceiling / 2, r.ceiling); } };
-struct decorrelated_jitter { static std::uint64_t draw(xoshiro256& g, const jitter_range& r) { return std::min(r.max, uniform(g, r.base, std::max(r.base, r.previous * 3))); } };
+/// No randomness: the ceiling itself. All who lost a link together come back together.
+struct no_jitter {
+    /// The delay in nanoseconds.
+    static std::uint64_t draw(xoshiro256&, const jitter_range& r) { return r.ceiling; }
+};
+/// From 0 to the ceiling: spreads most. The default.
+struct full_jitter {
+    /// The delay in nanoseconds.
+    static std::uint64_t draw(xoshiro256& g, const jitter_range& r) { return uniform(g, 0, r.ceiling); }
+};
+/// From half of the ceiling to the ceiling: never very soon.
+struct equal_jitter {
+    /// The delay in nanoseconds.
+    static std::uint64_t draw(xoshiro256& g, const jitter_range& r) { return uniform(g, r.ceiling / 2, r.ceiling); }
+};
+/// From `base` to three times the previous delay, whatever the count of attempts says.
+struct decorrelated_jitter {
+    /// The delay in nanoseconds.
+    static std::uint64_t draw(xoshiro256& g, const jitter_range& r) {
+        return std::min(r.max, uniform(g, r.base, std::max(r.base, r.previous * 3)));
+    }
+};
 
+/// One function: (generator, range) -> a delay in [0, max] nanoseconds.
 template <class T>
 concept jitter_strategy = requires(xoshiro256& rng, const jitter_range& range) {
     { T::draw(rng, range) } -> std::same_as<std::uint64_t>;
@@ -92,12 +115,15 @@ concept reconnect_policy = std::constructible_from<T, const backoff_options&, st
 /// Never dials again. The null model; empty.
 struct no_reconnect {
     no_reconnect() = default;
+    ///@{
+    /// Gives up at the first attempt; everything else has no effect.
     no_reconnect(const backoff_options&, std::uint64_t) noexcept {}
     [[nodiscard]] static std::optional<duration> next_delay(time_point, std::optional<duration> = {}) noexcept { return std::nullopt; }
     static void on_connected(time_point) noexcept {}
     static void on_progress(time_point) noexcept {}
     static void on_disconnected(time_point) noexcept {}
     [[nodiscard]] static std::uint64_t attempts() noexcept { return 0; }
+    ///@}
 };
 
 /// The ceiling after `attempts` earlier ones, in nanoseconds. At most 64 multiplications for any
@@ -132,6 +158,7 @@ public:
         return hint + duration{static_cast<duration::rep>(previous_)};
     }
 
+    /// The link is up. The count stays: being accepted proves nothing yet.
     void on_connected(time_point now) noexcept { connected_at_ = now; }
 
     /// The peer acknowledged something new: the link is worth coming back to quickly.
@@ -142,6 +169,7 @@ public:
         reset();
     }
 
+    /// The link is down. The count starts anew if it was up for `min_connected_time_to_reset`.
     void on_disconnected(time_point now) noexcept {
         if (!connected_at_) return;
         if (now - *connected_at_ >= options_.min_connected_time_to_reset) reset();

@@ -58,8 +58,10 @@ concept breaker_policy = std::copyable<T> && std::constructible_from<T, const br
 
 /// Permits everything. The null model; empty.
 struct no_breaker {
-    struct permit {};
+    struct permit {};  ///< empty
     no_breaker() = default;
+    ///@{
+    /// Always closed: permits at once, and nothing that is reported has an effect.
     explicit no_breaker(const breaker_options&) noexcept {}
     [[nodiscard]] static std::optional<permit> try_acquire(time_point) noexcept { return permit{}; }
     static bool on_success(permit, time_point) noexcept { return false; }
@@ -67,6 +69,7 @@ struct no_breaker {
     static void release(permit, time_point) noexcept {}
     [[nodiscard]] static breaker_state state(time_point) noexcept { return breaker_state::closed; }
     [[nodiscard]] static time_point retry_at(time_point now) noexcept { return now; }
+    ///@}
 };
 
 /// A handle; copies share one state. Give each endpoint one and copy it into every socket.
@@ -77,6 +80,7 @@ struct no_breaker {
 /// `transitions` take no lock, since everybody who waits, and every metrics scrape, reads them.
 class shared_circuit_breaker {
 public:
+    /// Given for one attempt.
     using permit = breaker_permit;
 
     shared_circuit_breaker() : shared_circuit_breaker(breaker_options{}) {}

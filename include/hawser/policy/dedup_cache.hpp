@@ -19,6 +19,7 @@
 #pragma once
 
 #include <hawser/core/message_id.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/core/xxh3.hpp>
 #include <hawser/policy/check.hpp>
@@ -33,20 +34,27 @@
 
 namespace hawser::inline v0 {
 
+/// How many ids are remembered, and how long.
 struct dedup_options {
-    std::size_t max_entries = 65'536;   ///< 1 to 2^30
-    milliseconds dedup_ttl{300'000};    ///< 1 ms to a year
+    std::size_t max_entries = 65'536;  ///< ids held at once; 1 to 2^30
+    milliseconds dedup_ttl{300'000};   ///< how long each is held; 1 ms to a year
+
     /// Of the hash. Peers choose their ids; sockets take a random seed where this is 0, so that
     /// nobody can make them collide on purpose.
     std::uint64_t hash_seed = 0;
 
+    /// Adds one sentence per wrong option, which is named with `prefix` before it.
     void check(std::vector<std::string>& problems, std::string_view prefix) const {
         detail::check_range(problems, prefix, "max_entries", max_entries, std::size_t{1}, std::size_t{1} << 30);
         detail::check_range(problems, prefix, "dedup_ttl", dedup_ttl, milliseconds{1}, detail::longest_option);
     }
 };
 
-enum class dedup_result : std::uint8_t { inserted, duplicate };
+/// What an insertion found.
+enum class dedup_result : std::uint8_t {
+    inserted,   ///< the id is new
+    duplicate,  ///< it is held already
+};
 
 template <class T>
 concept has_dedup_insert = requires(T& t, const message_id& id, time_point now) {
@@ -75,7 +83,9 @@ concept message_id_hash = std::copyable<T> && requires(const T& hash, const mess
 
 /// XXH3 over the 24 bytes of the id.
 struct xxh3_hash {
-    std::uint64_t seed = 0;
+    std::uint64_t seed = 0;  ///< chosen at random by each socket, where `dedup_options::hash_seed` is 0
+
+    /// The hash.
     [[nodiscard]] std::uint64_t operator()(const message_id& id) const noexcept {
         return xxh3_64({reinterpret_cast<const std::byte*>(&id), sizeof id}, seed);
     }
@@ -84,6 +94,8 @@ struct xxh3_hash {
 /// Remembers nothing: every message is new. The null model; empty.
 struct no_dedup {
     no_dedup() = default;
+    ///@{
+    /// Nothing is held, so every id is new.
     explicit no_dedup(const dedup_options&) noexcept {}
     static dedup_result insert(const message_id&, time_point) noexcept { return dedup_result::inserted; }
     [[nodiscard]] static bool contains(const message_id&, time_point) noexcept { return false; }
@@ -92,14 +104,17 @@ struct no_dedup {
     static void clear() noexcept {}
     [[nodiscard]] static std::size_t size() noexcept { return 0; }
     [[nodiscard]] static std::size_t memory_bytes() noexcept { return 0; }
+    ///@}
 };
 
 /// Precondition: `options.check` found nothing. Thread safety: none.
 template <message_id_hash Hash = xxh3_hash>
 class xxhash_dedup_cache {
 public:
+    /// With a hash seeded from the options. Allocates nothing yet.
     explicit xxhash_dedup_cache(const dedup_options& options = {}) noexcept
         : xxhash_dedup_cache(options, seeded(options.hash_seed)) {}
+    /// With a hash of yours.
     xxhash_dedup_cache(const dedup_options& options, Hash hash) noexcept
         : max_entries_(options.max_entries), ttl_(options.dedup_ttl), hash_(std::move(hash)) {}
 
@@ -130,9 +145,10 @@ public:
         return dedup_result::inserted;
     }
 
+    /// Whether `id` is held and not expired. O(1).
     [[nodiscard]] bool contains(const message_id& id, time_point now) const noexcept {
         const auto ref = index_.find(hash_(id), id, id_at());
-        return ref && ring_[*ref].expires > now;
+        return ref && ring_[*ref].expires > now && !planted(detail::bug::dedup_forgets);
     }
 
     /// Forgets `id`; returns whether it was held.

@@ -28,10 +28,12 @@
 
 namespace hawser::inline v0 {
 
+/// How a dead connection is found.
 struct heartbeat_options {
     milliseconds ping_interval{25'000};  ///< silence before a ping; 1 ms to 24 h, or 0 = no heartbeat
     milliseconds pong_timeout{20'000};   ///< silence after the ping; 1 ms to 24 h
 
+    /// Adds one sentence per wrong option, which is named with `prefix` before it.
     void check(std::vector<std::string>& problems, std::string_view prefix) const {
         constexpr milliseconds day = std::chrono::hours{24};
         detail::check_range(problems, prefix, "ping_interval", ping_interval, milliseconds{0}, day);
@@ -39,7 +41,12 @@ struct heartbeat_options {
     }
 };
 
-enum class heartbeat_action : std::uint8_t { none, send_ping, dead };
+/// What is to be done now.
+enum class heartbeat_action : std::uint8_t {
+    none,       ///< nothing
+    send_ping,  ///< send a ping
+    dead,       ///< give the connection up
+};
 
 template <class T>
 concept has_heartbeat_lifetime = requires(T& t, time_point now) {
@@ -65,6 +72,8 @@ concept heartbeat_policy = std::constructible_from<T, const heartbeat_options&> 
 /// Never pings, never gives a verdict. The null model; empty.
 struct no_heartbeat {
     no_heartbeat() = default;
+    ///@{
+    /// Nothing is ever due.
     explicit no_heartbeat(const heartbeat_options&) noexcept {}
     static void start(time_point) noexcept {}
     static void stop() noexcept {}
@@ -73,6 +82,7 @@ struct no_heartbeat {
     static void on_received(time_point) noexcept {}
     [[nodiscard]] static heartbeat_action poll(time_point) noexcept { return heartbeat_action::none; }
     [[nodiscard]] static time_point deadline() noexcept { return never; }
+    ///@}
 };
 
 /// Use: keep a timer armed at `deadline()` and do what `poll` says when it fires; arm it anew after
@@ -85,9 +95,11 @@ public:
     /// may have the pong in a buffer not read yet.
     static constexpr duration late_tolerance = milliseconds{100};
 
+    /// Off until `start`.
     explicit interval_heartbeat(const heartbeat_options& options = {}) noexcept
         : interval_(options.ping_interval), timeout_(options.pong_timeout) {}
 
+    /// The connection is open.
     void start(time_point now) noexcept {
         state_ = interval_ > milliseconds{0} ? state::idle : state::off;
         suspended_ = false;
@@ -95,6 +107,7 @@ public:
         heard_at_ = now;
         heard_ = false;
     }
+    /// The connection is gone.
     void stop() noexcept { state_ = state::off; }
 
     /// Bytes of the peer arrived: two stores, nothing else.
@@ -108,6 +121,7 @@ public:
         suspended_ = true;
         look_at_ = add_saturated(now, interval_);
     }
+    /// Reading goes on; the peer has the whole `pong_timeout` again.
     void resume(time_point now) noexcept {
         if (!suspended_) return;
         suspended_ = false;
@@ -115,6 +129,7 @@ public:
         look_at_ = next_look(now);
     }
 
+    /// What is due now; to be called at `deadline()`.
     [[nodiscard]] heartbeat_action poll(time_point now) noexcept {
         if (state_ == state::waiting && heard_) state_ = state::idle;
         if (state_ == state::off || now < deadline()) return heartbeat_action::none;

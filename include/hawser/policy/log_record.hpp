@@ -17,8 +17,10 @@
 
 namespace hawser::inline v0 {
 
+/// How important a record is.
 enum class log_level : std::uint8_t { trace, debug, info, warning, error };
 
+/// The name of the level; "unknown" for another value.
 [[nodiscard]] constexpr std::string_view to_string(log_level level) noexcept {
     constexpr std::string_view names[] = {"trace", "debug", "info", "warning", "error"};
     const auto i = static_cast<std::size_t>(level);
@@ -28,13 +30,14 @@ enum class log_level : std::uint8_t { trace, debug, info, warning, error };
 /// A name and a value: a number, a truth value, a duration (becomes whole microseconds, as
 /// `name_us` by convention) or text. Text is not owned.
 struct log_field {
-    using value_type = std::variant<std::int64_t, std::uint64_t, double, bool, std::string_view>;
+    using value_type = std::variant<std::int64_t, std::uint64_t, double, bool, std::string_view>;  ///< what a value is kept as
 
+    /// Converts `v`, as said above.
     template <class T>
     log_field(std::string_view field_name, const T& v) noexcept : name(field_name), value(convert(v)) {}
 
-    std::string_view name;
-    value_type value;
+    std::string_view name;  ///< not owned
+    value_type value;       ///< text in it is not owned
 
 private:
     template <class T>
@@ -49,10 +52,11 @@ private:
     }
 };
 
+/// One event. Nothing in it is owned: it is valid during the call that tells it.
 struct log_record {
-    log_level level = log_level::info;
-    std::string_view event;
-    std::span<const log_field> fields;
+    log_level level = log_level::info;  ///< how important
+    std::string_view event;             ///< what happened: a stable name
+    std::span<const log_field> fields;  ///< details
 };
 
 namespace detail {

@@ -39,15 +39,18 @@ concept log_policy = std::copyable<T> && has_log_enabled<T> && has_log<T>;
 
 /// Tells nothing. The null model; empty.
 struct no_log {
+    ///@{
+    /// Never enabled; does nothing.
     [[nodiscard]] static constexpr bool enabled(log_level) noexcept { return false; }
     static void log(log_level, std::string_view, std::initializer_list<log_field> = {}) noexcept {}
+    ///@}
 };
 
 /// Calls a function of the user's. A handle: copies share the function and the threshold.
 /// Thread safety: all members at once, as far as the function is.
 class callback_log {
 public:
-    using callback = std::function<void(const log_record&)>;
+    using callback = std::function<void(const log_record&)>;  ///< told each record
 
     /// Tells nobody: for where a logger has to be given but is not wanted.
     callback_log() = default;
@@ -55,6 +58,7 @@ public:
     explicit callback_log(callback sink, log_level threshold = log_level::info)
         : shared_(sink ? std::make_shared<shared>(std::move(sink), threshold) : nullptr) {}
 
+    /// Whether a record of this level would be told.
     [[nodiscard]] bool enabled(log_level level) const noexcept {
         return shared_ != nullptr && level >= shared_->threshold.load(std::memory_order_relaxed);
     }
@@ -63,6 +67,7 @@ public:
         if (shared_ != nullptr) shared_->threshold.store(threshold, std::memory_order_relaxed);
     }
 
+    /// Tells the record if its level is enabled. What the function throws is counted and goes no further.
     void log(const log_record& record) const noexcept {
         if (!enabled(record.level)) return;
         try {
@@ -72,6 +77,7 @@ public:
             shared_->failures.fetch_add(1, std::memory_order_relaxed);
         }
     }
+    /// The same, with the parts of a record.
     void log(log_level level, std::string_view event, std::initializer_list<log_field> fields = {}) const noexcept {
         log(log_record{level, event, {fields.begin(), fields.size()}});
     }

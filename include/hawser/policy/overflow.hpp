@@ -33,6 +33,7 @@ struct overflow_limits {
     std::size_t low_watermark = std::size_t{256} << 10;  ///< bytes; at most the high one
     std::size_t max_messages = 65'536;                   ///< 1 to 2^30
 
+    /// Adds one sentence per wrong option, which is named with `prefix` before it.
     void check(std::vector<std::string>& problems, std::string_view prefix) const {
         // On 32-bit machines the limit is what they can address.
         constexpr auto most = sizeof(std::size_t) > 4 ? static_cast<std::size_t>(std::uint64_t{1} << 40) : SIZE_MAX;
@@ -49,7 +50,12 @@ struct overflow_limits {
     }
 };
 
-enum class overflow_action : std::uint8_t { accept, wait, reject };
+/// What becomes of one more message.
+enum class overflow_action : std::uint8_t {
+    accept,  ///< it goes into the queue
+    wait,    ///< its producer waits; who cannot is told `would_block`
+    reject,  ///< `queue_full`
+};
 
 template <class T>
 concept has_on_enqueue = requires(T& t, std::size_t n) {
@@ -67,17 +73,22 @@ concept overflow_policy = std::constructible_from<T, const overflow_limits&> && 
 /// Accepts everything. The null model; for tests and for producers that are bounded themselves.
 struct no_overflow {
     no_overflow() = default;
+    ///@{
+    /// Accepts, and has nobody waiting.
     explicit no_overflow(const overflow_limits&) noexcept {}
     [[nodiscard]] static overflow_action on_enqueue(std::size_t, std::size_t, std::size_t) noexcept { return overflow_action::accept; }
     [[nodiscard]] static bool on_drained(std::size_t, std::size_t) noexcept { return false; }
     [[nodiscard]] static bool paused() noexcept { return false; }
+    ///@}
 };
 
 /// Producers wait above the high watermark until the queue is at the low one.
 class blocking_overflow {
 public:
+    /// Nobody waits yet.
     explicit blocking_overflow(const overflow_limits& limits = {}) noexcept : limits_(limits) {}
 
+    /// Whether one more of `size` bytes goes in; from the first that does not, all wait.
     [[nodiscard]] overflow_action on_enqueue(std::size_t queued_bytes, std::size_t queued_messages, std::size_t size) noexcept {
         if (!paused_ && limits_.fits(queued_bytes, queued_messages, size)) return overflow_action::accept;
         paused_ = true;
@@ -89,6 +100,7 @@ public:
         paused_ = false;
         return true;
     }
+    /// Whether producers wait.
     [[nodiscard]] bool paused() const noexcept { return paused_; }
 
 private:
@@ -99,13 +111,18 @@ private:
 /// Refuses what does not fit; nobody waits.
 class rejecting_overflow {
 public:
+    /// Its limits.
     explicit rejecting_overflow(const overflow_limits& limits = {}) noexcept : limits_(limits) {}
 
+    /// Whether one more of `size` bytes goes in.
     [[nodiscard]] overflow_action on_enqueue(std::size_t queued_bytes, std::size_t queued_messages, std::size_t size) const noexcept {
         return limits_.fits(queued_bytes, queued_messages, size) ? overflow_action::accept : overflow_action::reject;
     }
+    ///@{
+    /// Nobody ever waits.
     [[nodiscard]] static bool on_drained(std::size_t, std::size_t) noexcept { return false; }
     [[nodiscard]] static bool paused() noexcept { return false; }
+    ///@}
 
 private:
     overflow_limits limits_;

@@ -18,8 +18,10 @@ namespace hawser::inline v0 {
 /// Turns any seed, also 0 or 1, 2, 3, into well mixed words.
 class splitmix64 {
 public:
+    /// Any seed will do.
     explicit constexpr splitmix64(std::uint64_t seed) noexcept : state_(seed) {}
 
+    /// The next word.
     constexpr std::uint64_t operator()() noexcept {
         std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -34,11 +36,13 @@ private:
 /// xoshiro256**: 32 bytes, period 2^256 - 1. Thread safety: none.
 class xoshiro256 {
 public:
+    /// The seed is mixed by `splitmix64`.
     explicit constexpr xoshiro256(std::uint64_t seed) noexcept {
         splitmix64 mix{seed};
         for (auto& word : state_) word = mix();
     }
 
+    /// The next word.
     constexpr std::uint64_t operator()() noexcept {
         const std::uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
         const std::uint64_t t = state_[1] << 17;

@@ -11,9 +11,10 @@ namespace hawser::inline v0 {
 /// at the end of the present turn.
 class memory_store {
 public:
-    static constexpr bool durable = false;
-    static constexpr bool keeps_records = false;
+    static constexpr bool durable = false;        ///< ends with the process
+    static constexpr bool keeps_records = false;  ///< the order of commits is all it looks at
 
+    /// The store of one socket. One allocation; afterwards none.
     [[nodiscard]] std::unique_ptr<opened_store> open(driver& d, store_client& client) {
         return std::make_unique<opened>(d, client);
     }

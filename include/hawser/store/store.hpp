@@ -25,8 +25,8 @@ namespace hawser::inline v0 {
 
 /// What a store gives back after a restart.
 struct store_image {
-    bool has_origin = false;
-    session::origin_id origin{};
+    bool has_origin = false;                ///< an earlier incarnation left an origin
+    session::origin_id origin{};            ///< who makes messages here, part of their ids
     std::uint32_t boot = 1;                 ///< counts the starts; raised by the store at each load
     std::vector<session::record> records;   ///< what was committed and still matters, in order
 };
@@ -34,17 +34,22 @@ struct store_image {
 /// Told on the driver's strand, inside a turn.
 class store_client {
 public:
+    /// `load` is done. With an error the image is not looked at.
     virtual void on_loaded(std::error_code ec, store_image image) = 0;
+    /// `commit` is done. After an error nothing counts as durable any more.
     virtual void on_committed(std::error_code ec) = 0;
 
 protected:
     ~store_client() = default;
 };
 
+/// The store of one socket. Used on the strand, inside a turn.
 class opened_store {
 public:
     virtual ~opened_store() = default;
+    /// Reads what an earlier incarnation left; the client is told later.
     virtual void load() = 0;
+    /// Makes the records durable, all or none; the client is told later.
     virtual void commit(std::vector<session::record> records) = 0;
 };
 

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <hawser/core/message_id.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/policy/detail/id_group.hpp>
 
 #include <cstddef>
@@ -43,7 +44,7 @@ public:
     template <class IdAt>
     [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t hash, const message_id& id, IdAt id_at) const {
         if (directory_.empty()) return std::nullopt;
-        const spot found = search(hash, [&](std::uint32_t ref) { return id_at(ref) == id; });
+        const spot found = search(hash, [&](std::uint32_t ref) { return planted(bug::dedup_by_hash) || id_at(ref) == id; });
         if (found.group != nullptr) return found.group->ref(found.slot);
         if (!overflow_.empty())
             if (const auto it = overflow_.find(id); it != overflow_.end()) return it->second;
