@@ -80,16 +80,16 @@ hawser::options read_options(const words& given, std::size_t from) {
     return o;
 }
 
-// Bytes that differ from message to message; text has characters of one to four bytes.
+// Begins with the index, so that no two messages are alike; text has characters of one to four bytes.
 hawser::message pattern(bool text, std::size_t size, std::size_t index) {
     static const std::string letters = "h\xc3\xa4wser \xe2\x82\xac \xf0\x9f\x9a\xa2 0123456789";
-    std::string bytes;
+    auto bytes = std::to_string(100'000'000 + index).substr(0, size);
     if (!text) {
-        for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(i * 31 + index);
+        for (std::size_t i = bytes.size(); i < size; ++i) bytes += static_cast<char>(i * 31 + index);
         return hawser::message::binary(hawser::as_bytes(bytes));
     }
     while (bytes.size() + letters.size() <= size) bytes += letters;
-    bytes.append(size - bytes.size(), static_cast<char>('a' + index % 26));
+    bytes.append(size - bytes.size(), 'z');
     return hawser::message::text(bytes);
 }
 
@@ -98,6 +98,7 @@ public:
     explicit client(asio::io_context& c) : context_(c), wake_(c) {}
 
     awaitable<std::string> run(const words& w) {
+        ++command_;
         if (w[0] == "open") co_return co_await open(w);
         if (w[0] == "drop") co_return link_.reset(), "ok";
         if (!link_) throw std::invalid_argument("open first");
@@ -147,9 +148,11 @@ private:
         }
         co_return "ok";
     }
+    /// Ends early with the command, where an echo was wrong; the next may drop the socket.
     awaitable<void> send(bool text, std::size_t size, std::size_t count) {
         std::error_code ec;
-        for (std::size_t i = 0; i < count && !ec; ++i)
+        const auto mine = command_;
+        for (std::size_t i = 0; i < count && !ec && command_ == mine; ++i)
             co_await link_->async_enqueue(pattern(text, size, i), asio::redirect_error(use_awaitable, ec));
     }
     awaitable<std::string> receive() {
@@ -180,6 +183,7 @@ private:
     asio::io_context& context_;
     asio::steady_timer wake_;
     std::unique_ptr<hawser::resilient_socket<>> link_;
+    std::size_t command_ = 0;
     std::deque<hawser::state_change> changes_;
     std::deque<hawser::message> received_;
 };

@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: BSL-1.0
-"""What the conformance tests share: the peers' packages, child processes, counted checks."""
+"""What the conformance tests share: arguments, child processes, counted checks."""
 import argparse
-import fcntl
-import hashlib
+import contextlib
 import json
 import os
 import pathlib
 import queue
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 
-HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE_S = 60  # for one answer; the slowest takes a few seconds with sanitizers
-SKIPPED = 77
-
-
-def skip(why):
-    print(f"SKIPPED: {why}", flush=True)
-    sys.exit(SKIPPED)
 
 
 def parse_arguments(description):
@@ -39,72 +30,6 @@ def echo_server(build_dir):
 
 def driver(build_dir):
     return build_dir / "tests" / "hawser_conformance_driver"
-
-
-# ---- packages ------------------------------------------------------------------------------
-
-
-def peers_folder(build_dir):
-    """Presets share the packages: build/peers beside build/dev."""
-    return (build_dir.parent if build_dir.parent.name == "build" else build_dir) / "peers"
-
-
-def prepare(folder, inputs, install):
-    """Calls `install` unless `folder` was made from the same inputs before. One process at a time."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256("\0".join(inputs).encode()).hexdigest()
-    with open(folder.parent / f"{folder.name}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = folder / "stamp"
-        if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
-            return
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        install()
-        stamp.write_text(digest, encoding="ascii")
-
-
-def run_or_skip(command, cwd, what):
-    try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        skip(f"{what}: {error}")
-    if done.returncode != 0:
-        skip(f"{what}: {' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def node_with_ws(build_dir):
-    """Installs npm's ws; returns the command and the environment that run a script with it."""
-    for tool in ("node", "npm"):
-        if not shutil.which(tool):
-            skip(f"{tool} is not installed, so npm's ws cannot take part")
-    folder = peers_folder(build_dir) / "ws"
-    files = ("package.json", "package-lock.json")
-
-    def install():
-        for name in files:
-            shutil.copy(HERE / name, folder)
-        run_or_skip(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder, "npm could not install ws")
-
-    version = run_or_skip(["node", "--version"], None, "node does not run")
-    prepare(folder, [version, *((HERE / name).read_text(encoding="utf-8") for name in files)], install)
-    return ["node"], {"NODE_PATH": str(folder / "node_modules")}
-
-
-def python_with_websockets(build_dir):
-    """Installs Python's websockets into a virtual environment; returns as `node_with_ws`."""
-    folder = peers_folder(build_dir) / "websockets"
-    python = folder / "venv" / "bin" / "python"
-
-    def install():
-        run_or_skip([sys.executable, "-m", "venv", folder / "venv"], None,
-                    "a virtual environment cannot be made, so Python's websockets cannot take part")
-        run_or_skip([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                     "-r", HERE / "requirements.txt"], None, "pip could not install websockets")
-
-    prepare(folder, [sys.version, (HERE / "requirements.txt").read_text(encoding="utf-8")], install)
-    return [str(python), "-u"], {}
 
 
 # ---- processes -----------------------------------------------------------------------------
@@ -126,16 +51,21 @@ class Process:
         self.lines.put(None)
 
     def line(self):
-        """The next line of its output; None at its end."""
+        """The next line of its output; None from its end on."""
         try:
-            return self.lines.get(timeout=PATIENCE_S)
+            line = self.lines.get(timeout=PATIENCE_S)
         except queue.Empty:
             return f"(no line from {self.command} within {PATIENCE_S} s)"
+        if line is None:
+            self.lines.put(None)
+        return line
 
     def ask(self, command):
-        self.child.stdin.write(command + "\n")
-        self.child.stdin.flush()
-        return self.line()
+        with contextlib.suppress(OSError):  # it has ended by itself, which the answer says
+            self.child.stdin.write(command + "\n")
+            self.child.stdin.flush()
+        answer = self.line()
+        return f"({self.command} has ended)" if answer is None else answer
 
     def drain(self):
         """What it has said meanwhile."""
@@ -147,7 +77,8 @@ class Process:
     def stop(self, how="end of input"):
         """Ends it and returns its exit status."""
         if how == "end of input":
-            self.child.stdin.close()
+            with contextlib.suppress(OSError):  # it has ended by itself
+                self.child.stdin.close()
         else:
             self.child.send_signal(how)
         try:
@@ -167,8 +98,8 @@ class Process:
 
 
 class EchoServer(Process):
-    def __init__(self, build_dir, api):
-        super().__init__([echo_server(build_dir), "--port", "0", "--api", api])
+    def __init__(self, build_dir, api, port=0):
+        super().__init__([echo_server(build_dir), "--port", port, "--api", api])
         self.url = f"ws://127.0.0.1:{self.line().rsplit(' ', 1)[1]}"
 
 

@@ -8,9 +8,10 @@ import websockets
 from websockets.asyncio.client import connect
 
 MODE, URL = sys.argv[1:3]
-SIZES = (0, 1, 125, 126, 127, 65535, 65536, 1024 * 1024 - 1)
+SIZES = (0, 1, 125, 126, 127, 65535, 65536, 1024 * 1024)
 CLOSES = ((1000, ""), (1001, "going"), (1011, "internal trouble"), (3000, "gruß"), (4999, "x" * 123), (0, ""))
 LETTERS = "häwser € 🚢 0123456789"
+COUNTING = bytes(range(256))
 told = 0
 
 
@@ -20,18 +21,14 @@ def check(name, ok, detail=""):
     print(json.dumps({"check": name, "ok": bool(ok), "detail": str(detail)}), flush=True)
 
 
-def text_of(size):
-    """`size` bytes of UTF-8 with characters of one to four bytes."""
-    unit = len(LETTERS.encode())
-    return LETTERS * (size // unit) + "z" * (size % unit)
-
-
-def binary_of(size, index=0):
-    return bytes((i * 7 + index) & 255 for i in range(min(size, 1024))) * (size // 1024 + 1)
-
-
 def pattern(text, size, index=0):
-    return text_of(size) if text else binary_of(size, index)[:size]
+    """Begins with the index, so that no two messages are alike; text has characters of one to four bytes."""
+    head = f"{index:08}"[:size]
+    rest = size - len(head)
+    if text:
+        unit = len(LETTERS.encode())
+        return head + LETTERS * (rest // unit) + "z" * (rest % unit)
+    return head.encode() + (COUNTING * (rest // 256 + 1))[:rest]
 
 
 def opened(**options):
@@ -69,18 +66,18 @@ async def whole_and_in_fragments(socket):
 
 
 async def pipelined(socket):
-    for text, size in ((True, 0), (True, 100), (False, 20000)):
+    for text, size, count in ((True, 0, 1000), (True, 100, 10000), (False, 300, 10000), (False, 20000, 1000)):
 
-        async def send_all(text=text, size=size):
-            for i in range(2000):
+        async def send_all(text=text, size=size, count=count):
+            for i in range(count):
                 await socket.send(pattern(text, size, i))
 
         sending = asyncio.create_task(send_all())
         good = 0
-        for i in range(2000):
+        for i in range(count):
             good += await socket.recv() == pattern(text, size, i)
         await sending
-        check(f"2,000 messages of {size} at once", good == 2000, good)
+        check(f"{count} {'text' if text else 'binary'} messages of {size} at once", good == count, good)
 
 
 async def close_codes(name):

@@ -5,7 +5,7 @@
 const WebSocket = require('ws');
 
 const [mode, url] = process.argv.slice(2);
-const sizes = [0, 1, 125, 126, 127, 65535, 65536, 1024 * 1024 - 1];
+const sizes = [0, 1, 125, 126, 127, 65535, 65536, 1024 * 1024];
 const closes = [[1000, ''], [1001, 'going'], [1011, 'internal trouble'], [3000, 'gruß'], [4999, 'x'.repeat(123)], [0, '']];
 let told = 0;
 
@@ -15,12 +15,14 @@ function check(name, ok, detail = '') {
   tell(JSON.stringify({ check: name, ok, detail: String(detail) }));
 }
 
-// Text with characters of one to four bytes.
+// Begins with the index, so that no two messages are alike; text has characters of one to four bytes.
 function pattern(text, size, index = 0) {
+  const head = Buffer.from(String(index).padStart(8, '0'));
   const letters = Buffer.from('häwser € 🚢 0123456789');
   const bytes = Buffer.alloc(size, text ? 'z' : '');
   if (!text) for (let i = 0; i < size; i += 1) bytes[i] = (i * 7 + index) & 255;
-  else for (let at = 0; at + letters.length <= size; at += letters.length) letters.copy(bytes, at);
+  else for (let at = head.length; at + letters.length <= size; at += letters.length) letters.copy(bytes, at);
+  head.copy(bytes);
   return bytes;
 }
 
@@ -92,15 +94,15 @@ async function echo() {
     link.socket.ping('p'.repeat(size));
     check(`ping ${size}`, (await link.next('pong')) === 'p'.repeat(size));
   }
-  for (const [text, size] of [[true, 0], [true, 100], [false, 20000]]) {
-    for (let i = 0; i < 2000; i += 1) link.socket.send(pattern(text, size, i), { binary: !text });
+  for (const [text, size, count] of [[true, 0, 1000], [true, 100, 10000], [false, 300, 10000], [false, 20000, 1000]]) {
+    for (let i = 0; i < count; i += 1) link.socket.send(pattern(text, size, i), { binary: !text });
     let good = 0;
-    for (let i = 0; i < 2000; i += 1) {
+    for (let i = 0; i < count; i += 1) {
       const got = await link.next('message');
       if (got === null) break;
       if (got.binary === !text && pattern(text, size, i).equals(got.data)) good += 1;
     }
-    check(`2,000 messages of ${size} at once`, good === 2000, good);
+    check(`${count} ${text ? 'text' : 'binary'} messages of ${size} at once`, good === count, good);
   }
   link.socket.close(1000);
   check('close', (await link.next('close')).code === 1000);
