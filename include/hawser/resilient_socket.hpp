@@ -5,7 +5,6 @@
 
 #include <hawser/core/mode.hpp>
 #include <hawser/core/option_error.hpp>
-#include <hawser/core/url.hpp>
 #include <hawser/driver/asio_driver.hpp>
 #include <hawser/link/initiate.hpp>
 #include <hawser/sender.hpp>
@@ -36,20 +35,28 @@ class listener_core;
 /// `get_executor()`: with one thread in `io_context::run` that is no concern; with several,
 /// use it from that strand. `handle()` gives a way to send from anywhere.
 ///
+/// Buffers: a `message` keeps its bytes alive as long as they are needed; a view or a string that is given to
+/// a member is needed during the call only. An operation that waits holds its handler in one allocation, from
+/// the handler's associated allocator.
+///
 /// Lifetime: it may be destroyed at any moment, also inside its own callbacks. Afterwards no
 /// callback runs, and each pending operation completes once with
 /// `asio::error::operation_aborted`. It must not outlive its io_context.
 ///
 /// Operations take any completion token, post their handler to its associated executor, use
 /// its allocator, and are cancelled through its cancellation slot; a cancelled operation
-/// completes promptly.
+/// completes promptly. Of its result and a cancellation, the handler gets what was first. A lazy
+/// token starts an operation later; one started after the socket is gone ends `operation_aborted`.
+///
+/// Example, and there are more in examples/:
+/// \include hello/hello.cpp
 template <socket_policies P = default_policies>
 class resilient_socket {
     using link_type = detail::link<P>;
 
 public:
-    using executor_type = driver::executor_type;
-    using policies_type = P;
+    using executor_type = driver::executor_type;  ///< the strand
+    using policies_type = P;                      ///< the set of policies
 
     /// A socket of the dialling side. Throws `option_error` if an option is wrong.
     explicit resilient_socket(asio::io_context& context, hawser::options settings = hawser::options::plain(),
@@ -61,11 +68,13 @@ public:
         if (auto problems = settings->problems(); !problems.empty()) throw option_error(std::move(problems));
         link_ = std::make_shared<link_type>(use_driver(context), std::move(settings), std::move(objects));
     }
+    /// The operations, callbacks and handles of the other go on with this one. What was moved from may only be
+    /// assigned to or destroyed.
     resilient_socket(resilient_socket&&) noexcept = default;
+    /// The same; what this one was before is destroyed.
     resilient_socket& operator=(resilient_socket&& other) noexcept {
         resilient_socket moved(std::move(other));
         std::swap(link_, moved.link_);
-        std::swap(connecting_, moved.connecting_);
         return *this;
     }
     ~resilient_socket() {
@@ -89,29 +98,36 @@ public:
     /// The same without throwing; `why` gets the sentence.
     [[nodiscard]] std::error_code try_connect(std::string_view where, std::string& why) {
         url parsed;
-        if (auto ec = parse_url(where, parsed, &why)) return ec;
-        if (parsed.secure()) {
-            why = "the scheme wss needs TLS, which this version does not have";
-            return errc::invalid_argument;
-        }
-        if (std::exchange(connecting_, true)) {
-            why = "connect was called before";
-            return errc::already_connecting;
-        }
+        if (const auto ec = detail::begin_connect(*link_, where, parsed, why)) return ec;
         detail::on_strand(link_, [parsed](link_type& l) {
             if (l.state() == connection_state::idle) l.connect(parsed);
         });
         return {};
     }
-    /// Starts connecting and completes when the socket is open for the first time.
-    /// Signature: `void(std::error_code)`. Errors: the reason for `failed`, `closed`.
+    /// Starts connecting, as `connect`, and completes when the socket is open for the first time.
+    /// Signature: `void(std::error_code)`. Errors: `invalid_argument` (the URL; `try_connect` has a
+    /// sentence about it), `already_connecting`, the reason for `failed`, `closed`. Cancelling,
+    /// terminal or partial: ends the wait with `operation_aborted`, and the socket goes on
+    /// connecting until it is closed; total has no effect.
     template <class Token>
     auto async_connect(std::string_view where, Token&& token) {
-        connect(where);
-        return async_wait_open(std::forward<Token>(token));
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<link_type> l, const std::string& to) {
+                url parsed;
+                std::string why;
+                const std::error_code ec = detail::begin_connect(*l, to, parsed, why);
+                detail::begin_operation<detail::plain_completion>(
+                    l, std::move(handler), [ec, parsed](link_type& target, std::uint64_t serial, auto done) {
+                        if (ec) return done(ec);
+                        if (target.state() == connection_state::idle) target.connect(parsed);
+                        target.async_open(serial, std::move(done), true);
+                    });
+            },
+            token, link_, std::string(where));
     }
     /// Completes when messages can flow; at once if they can.
-    /// Signature: `void(std::error_code)`. Errors as `async_connect`, `too_many_waiters`.
+    /// Signature: `void(std::error_code)`. Errors: the reason for `failed`, `closed`,
+    /// `too_many_waiters`. Cancelling, of any kind: `operation_aborted`.
     template <class Token>
     auto async_wait_open(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
@@ -126,7 +142,8 @@ public:
     /// Closes in order: what was accepted leaves first and is waited for, then the close
     /// handshake; at the latest after `close_timeout` it is over. Ends a session for good.
     /// Completes when the socket is `closed` or `failed`. Signature: `void(std::error_code)`,
-    /// without an error; what became of messages is told by their outcomes.
+    /// without an error; what became of messages is told by their outcomes. Cancelling, terminal
+    /// or partial: ends the wait with `operation_aborted`, not the closing; total has no effect.
     template <class Token>
     auto async_close(close_code code, std::string reason, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
@@ -138,6 +155,7 @@ public:
             },
             token, link_, code, std::move(reason));
     }
+    /// The same with `close_code::normal` and no reason.
     template <class Token>
     auto async_close(Token&& token) {
         return async_close(close_code::normal, std::string(), std::forward<Token>(token));
@@ -156,12 +174,14 @@ public:
     /// mode `written`. Waits for room as the overflow policy says. `key` is an idempotency key
     /// of the application for the receiving application, at most 255 bytes.
     /// Errors: `outcome_unknown`, `rejected`, `message_too_big`, `queue_full`,
-    /// `too_many_waiters`, `closed`. Cancelling: `cancelled` and the message was never
-    /// written, or `detached` and it stays in flight.
+    /// `too_many_waiters`, `closed`. Cancelling, of any kind, before the message was written:
+    /// `cancelled`, and it never will be. Afterwards terminal and partial give `detached`: it stays
+    /// in flight and `on_outcome` tells the rest; total has no effect.
     template <class Token>
     auto async_send(message body, Token&& token) {
         return async_send(std::move(body), std::string(), std::forward<Token>(token));
     }
+    /// The same with an idempotency key.
     template <class Token>
     auto async_send(message body, std::string key, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
@@ -175,7 +195,8 @@ public:
             token, link_, std::move(body), std::move(key));
     }
     /// Completes when the message is accepted for sending, and durable where the store is.
-    /// Signature: `void(std::error_code, ticket)`. Errors and cancelling as `async_send`.
+    /// Signature: `void(std::error_code, ticket)`. Errors and cancelling as `async_send`; with
+    /// `detached` comes the ticket.
     template <class Token>
     auto async_enqueue(message body, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, ticket)>(
@@ -190,7 +211,9 @@ public:
     /// Sends without waiting. Errors: `would_block` (over the high watermark), `queue_full`,
     /// `closed`. In plain mode with an open connection nothing is allocated for the view.
     send_result try_send(message body, std::string_view key = {}) { return link_->try_send(std::move(body), key); }
+    /// The same with bytes that are copied where they have to wait.
     send_result try_send(const message_view& body) { return link_->try_send(body.bytes, body.kind); }
+    /// The same with text.
     send_result try_send(std::string_view text) { return link_->try_send(as_bytes(text), message_kind::text); }
     /// Session only: sends at most once, without number, store or acknowledgement, and only if
     /// it can leave now. Errors: `not_connected`, `would_block`, `session_unsupported`,
@@ -199,7 +222,7 @@ public:
 
     /// Completes with the outcome of a message sent before. Signature as `async_send`; errors
     /// also `unknown_ticket` (not issued here, or too old: the last 1,024 failures are kept).
-    /// Cancelling ends the wait alone, with `detached`.
+    /// Cancelling, of any kind, ends the wait alone: `detached`.
     template <class Token>
     auto async_outcome(ticket t, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
@@ -225,16 +248,18 @@ public:
     /// `on_message` is not called until `resume_receiving`. Meanwhile messages wait, bounded: in
     /// plain mode reading stops at `receive_buffer_bytes`, in a session the peer runs out of credit.
     void pause_receiving() { link_->hold(true); }
+    /// Ends `pause_receiving`: messages that waited are handed over first.
     void resume_receiving() { link_->hold(false); }
     /// Receives one message; one such operation at a time. Starting the next receive takes
     /// responsibility for the previous message, as does `message::ack()`.
     /// Signature: `void(std::error_code, message)`. Errors: `operation_in_progress`, `closed`
-    /// or the reason of the end once everything received was taken.
+    /// or the reason of the end once everything received was taken. Cancelling, of any kind:
+    /// `operation_aborted`, also when a message was on its way to the handler: the next gets it.
     template <class Token>
     auto async_receive(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, message)>(
             [](auto handler, std::shared_ptr<link_type> l) {
-                detail::begin_operation<detail::receive_completion>(
+                detail::begin_taking<detail::receive_completion, message>(
                     l, std::move(handler),
                     [](link_type& target, std::uint64_t serial, auto done) { target.receive(serial, std::move(done)); });
             },
@@ -256,6 +281,7 @@ public:
     void on_outcome(std::function<void(ticket, outcome)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_outcome(std::move(f)); });
     }
+    /// The state now.
     [[nodiscard]] connection_state state() const noexcept { return link_->state(); }
     /// Whether hawser.v1 is spoken with the present (or last) connection.
     [[nodiscard]] bool in_session() const noexcept { return link_->in_session(); }
@@ -271,7 +297,9 @@ public:
     [[nodiscard]] const std::string& principal() const noexcept { return link_->principal; }
     /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`.
     [[nodiscard]] const typename P::breaker& breaker() const noexcept { return link_->breaker(); }
+    /// The options that this socket was made with.
     [[nodiscard]] const hawser::options& options() const noexcept { return link_->settings(); }
+    /// The strand: spawn coroutines on it that use the synchronous members.
     [[nodiscard]] executor_type get_executor() const noexcept { return link_->runtime().executor(); }
 
     /// A handle to send from any thread.
@@ -280,7 +308,9 @@ public:
 private:
     friend class listener<P>;
     friend class detail::listener_core<P>;
-    explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)), connecting_(true) {}
+    explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)) {
+        if (link_) link_->connecting = true;
+    }
     static void orphan(std::shared_ptr<link_type> l) {
         link_type& target = *l;
         if (!target.runtime().alive()) return;
@@ -289,7 +319,6 @@ private:
     }
 
     std::shared_ptr<link_type> link_;
-    bool connecting_ = false;
 };
 
 }  // namespace hawser::inline v0

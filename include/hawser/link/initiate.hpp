@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// How an asynchronous operation of the application reaches its link.
+/// How an asynchronous operation of the application reaches its link or listener, and its cancellation.
 #pragma once
 
+#include <hawser/core/url.hpp>
 #include <hawser/link/link.hpp>
 #include <hawser/link/link_dial.hpp>
 #include <hawser/link/link_receive.hpp>
@@ -11,35 +12,97 @@
 
 #include <asio/async_result.hpp>
 
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
 namespace hawser::inline v0::detail {
 
-/// Calls `f(link)` on the strand: at once if the caller is on it or if it is free and this
+/// Whether a link may dial `where`; `why` gets a sentence if not. The first call decides.
+template <class P>
+[[nodiscard]] std::error_code begin_connect(link<P>& l, std::string_view where, url& parsed, std::string& why) {
+    if (const auto ec = parse_url(where, parsed, &why)) return ec;
+    if (parsed.secure()) {
+        why = "the scheme wss needs TLS, which this version does not have";
+        return errc::invalid_argument;
+    }
+    if (!l.connecting.exchange(true)) return {};
+    why = "connect was called before";
+    return errc::already_connecting;
+}
+
+/// Calls `f(target)` on the strand: at once if the caller is on it or if it is free and this
 /// thread runs the io_context, else soon.
-template <class P, class F>
-void on_strand(const std::shared_ptr<link<P>>& l, F f) {
-    if (l->runtime().executor().running_in_this_thread()) return f(*l);
-    dispatch(l->runtime(), [l, f = std::move(f)]() mutable {
-        if (l->runtime().alive()) f(*l);
+template <class Target, class F>
+void on_strand(const std::shared_ptr<Target>& target, F f) {
+    if (!target->runtime().alive()) return;  // in a forked child
+    if (target->runtime().executor().running_in_this_thread()) return f(*target);
+    dispatch(target->runtime(), [target, f = std::move(f)]() mutable {
+        if (target->runtime().alive()) f(*target);
     });
 }
 
+/// Cancels on the strand, by a call that returns false where there is no such operation. When this
+/// is on the strand already, the operation may still be on its way there: then once more, after it.
+template <class Target, class F>
+void cancel_on_strand(std::shared_ptr<Target> target, F cancel) {
+    // Moved: the last owner of a link lets go of it on the strand and nowhere else.
+    driver& d = target->runtime();
+    const bool here = d.executor().running_in_this_thread();
+    if (!d.alive() || (here && cancel(*target))) return;
+    auto later = [target = std::move(target), cancel = std::move(cancel)] {
+        if (target->runtime().alive()) (void)cancel(*target);
+    };
+    if (here) asio::post(d.executor(), std::function<void()>(std::move(later)));
+    else dispatch(d, std::move(later));
+}
+
 /// Starts one operation: wraps the handler, arranges its cancellation, and calls
-/// `start(link, serial, completion)` on the strand.
-template <class Completion, class P, class Handler, class Start>
-void begin_operation(const std::shared_ptr<link<P>>& l, Handler&& handler, Start start) {
-    const std::uint64_t serial = l->next_serial();
+/// `start(target, serial, completion)` on the strand.
+template <class Completion, class Target, class Handler, class Start>
+void begin_operation(const std::shared_ptr<Target>& target, Handler&& handler, Start start) {
+    const std::uint64_t serial = target->next_serial();
     if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
-        slot.assign([weak = std::weak_ptr<link<P>>(l), serial](asio::cancellation_type) {
+        slot.assign([weak = std::weak_ptr<Target>(target), serial](asio::cancellation_type type) {
             auto alive = weak.lock();
             if (!alive) return;
-            // Moved: the last owner of a link lets go of it on the strand and nowhere else.
-            driver& d = alive->runtime();
-            if (d.alive()) dispatch(d, [serial, alive = std::move(alive)] { alive->cancel_operation(serial); });
+            cancel_on_strand(std::move(alive), [serial, type](Target& t) { return t.cancel_operation(serial, type); });
         });
     }
-    Completion done(std::forward<Handler>(handler), l->runtime().executor());
-    on_strand(l, [serial, start = std::move(start), done = std::move(done)](link<P>& target) mutable {
-        start(target, serial, std::move(done));
+    Completion done(std::forward<Handler>(handler), target->runtime().executor());
+    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
+        start(t, serial, std::move(done));
+    });
+}
+
+/// The same for an operation whose result is taken from somewhere and must not get lost: when it is
+/// cancelled before its handler was called, `target.give_back(result)` gets the result.
+template <class Completion, class Result, class Target, class Handler, class Start>
+void begin_taking(const std::shared_ptr<Target>& target, Handler&& handler, Start start) {
+    const std::uint64_t serial = target->next_serial();
+    by_parcel<Result> delivery;
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
+        delivery.shared = std::make_shared<parcel<Result>>();
+        // Weak: a signal may outlive the io_context, and a result must not.
+        slot.assign([weak = std::weak_ptr<Target>(target), sent = std::weak_ptr(delivery.shared),
+                     serial](asio::cancellation_type type) {
+            auto alive = weak.lock();
+            auto box = sent.lock();
+            if (!alive || !box || !box->claim()) return;
+            cancel_on_strand(std::move(alive), [serial, type, box = std::move(box)](Target& t) {
+                if (t.cancel_operation(serial, type)) return true;
+                if (!box->content) return false;
+                t.give_back(*std::exchange(box->content, std::nullopt));
+                return true;
+            });
+        });
+    }
+    Completion done(std::forward<Handler>(handler), target->runtime().executor(), std::move(delivery));
+    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
+        start(t, serial, std::move(done));
     });
 }
 

@@ -6,30 +6,49 @@
 #include <hawser/driver/driver.hpp>
 #include <hawser/link/write_queue.hpp>
 
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <new>
+
 namespace hawser::inline v0::detail {
 
 /// Takes over a stream whose connection is done with it: writes what is left, sends FIN, and
 /// discards input until the peer has ended its side or a deadline comes. Closing at once
 /// would reset the connection where input is unread, and the peer might never see the close
-/// frame. Owns itself.
+/// frame. Owns itself. Where memory is short the connection is closed at once.
 class lingering_close final : stream_sink, abandonable {
 public:
-    /// With `peer_first` FIN waits for the peer's (RFC 6455 section 7.1.1: the server closes first).
-    static void start(driver& d, stream_ptr taken, write_queue&& rest, bool peer_first, duration limit) {
-        auto* self = new lingering_close(d, std::move(taken), std::move(rest), peer_first);
+    struct limits {
+        duration timeout;
+        std::size_t max_discarded;  // bytes of input, before the connection is closed the hard way
+        bool peer_first;            // FIN waits for the peer's (RFC 6455 section 7.1.1: the server closes first)
+    };
+    /// `count`, where there is one, is one higher as long as it lasts.
+    static void start(driver& d, stream_ptr taken, write_queue&& rest, const limits& l,
+                      std::shared_ptr<std::size_t> count) noexcept {
+        auto* self = new (std::nothrow) lingering_close(d, std::move(taken), std::move(rest), l, std::move(count));
+        if (!self) return;
         d.enlist(*self);
-        d.arm(self->deadline_, add_saturated(d.now(), limit));
-        self->stream_->set_sink(*self);
-        self->stream_->resume_reading();
-        self->flush();
+        try {
+            d.arm(self->deadline_, add_saturated(d.now(), l.timeout));
+            self->stream_->set_sink(*self);
+            self->stream_->resume_reading();
+            self->flush();
+        } catch (...) {
+            self->finish();
+        }
     }
 
 private:
-    // Bytes of input that are discarded before the connection is closed the hard way.
-    static constexpr std::size_t max_discarded = 16 * 1024 * 1024;
-
-    lingering_close(driver& d, stream_ptr taken, write_queue&& rest, bool peer_first) noexcept
-        : driver_(d), stream_(std::move(taken)), rest_(std::move(rest)), peer_first_(peer_first) {}
+    lingering_close(driver& d, stream_ptr taken, write_queue&& rest, const limits& l,
+                    std::shared_ptr<std::size_t> count) noexcept
+        : driver_(d), stream_(std::move(taken)), rest_(std::move(rest)), limits_(l), count_(std::move(count)) {
+        if (count_) ++*count_;
+    }
+    ~lingering_close() {
+        if (count_) --*count_;
+    }
 
     void flush() {
         while (!rest_.empty()) {
@@ -40,12 +59,12 @@ private:
             if (r.bytes == 0) return;
             rest_.consume(r.bytes);
         }
-        if (!peer_first_) stream_->shutdown();
+        if (!limits_.peer_first) stream_->shutdown();
     }
     void on_connected(std::error_code) override {}
     void on_bytes(byte_span chunk) override {
         discarded_ += chunk.size();
-        if (discarded_ > max_discarded) finish();
+        if (discarded_ > limits_.max_discarded) finish();
     }
     void on_writable() override { flush(); }
     void on_closed(std::error_code) override { finish(); }
@@ -59,7 +78,8 @@ private:
     driver& driver_;
     stream_ptr stream_;
     write_queue rest_;
-    bool peer_first_;
+    limits limits_;
+    std::shared_ptr<std::size_t> count_;
     std::size_t discarded_ = 0;
     timer_node deadline_{this, on_timer<&lingering_close::on_deadline>};
 };

@@ -78,6 +78,7 @@ struct ready_message {
     std::uint64_t seq = 0;
     std::uint64_t epoch_serial = 0;
     std::string key{};
+    bool given_back = false;  // by a receive that was cancelled; it is known not to be a copy
 };
 
 template <class P>
@@ -115,7 +116,8 @@ public:
     // ---- what the socket offers; see resilient_socket.hpp ---------------------------------
 
     void connect(const url& where);
-    void async_open(std::uint64_t serial, plain_completion done);
+    /// `dialled`: the operation started the connecting, so `total` cannot cancel it.
+    void async_open(std::uint64_t serial, plain_completion done, bool dialled = false);
     void close(close_code code, std::string reason, std::uint64_t serial, plain_completion done);
     [[nodiscard]] send_result try_send(message body, std::string_view key);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
@@ -130,9 +132,11 @@ public:
         held_ = on;
         driver_.defer(*this);
     }
-    /// Cancels the operation with this serial number, if it still waits.
-    void cancel_operation(std::uint64_t serial);
-    void cancel_waiter(std::uint64_t serial);
+    /// Cancels the operation with this serial number, if this kind of cancelling can end it; false
+    /// if it does not wait here.
+    [[nodiscard]] bool cancel_operation(std::uint64_t serial, asio::cancellation_type how);
+    /// A received message whose handler was cancelled before its call.
+    void give_back(message m);
     /// The owner is gone: nothing of the application is called any more. Keeps itself alive as
     /// long as it must.
     void orphan(std::shared_ptr<link> self);
@@ -158,6 +162,8 @@ public:
 
     /// The owner is gone. May be set anywhere.
     std::atomic<bool> orphaned{false};
+    /// `connect` was called, or there is nothing to dial. May be set anywhere.
+    std::atomic<bool> connecting{false};
     std::string principal;
     session::session_record* record = nullptr;  // the listener's
     link* host_next = nullptr;  // the listener's list of its links
@@ -178,26 +184,34 @@ private:
     struct waiting {
         std::uint64_t serial = 0;
         plain_completion done;
+        bool has_effects = false;  // it started something that goes on without it
     };
 
     // link_dial.hpp: attempts, and the life of a connection
+    void begin_dialling(const url& where);
     void start_attempt();
     void retry_later(std::error_code why, const close_info& close, std::optional<duration> hint);
-    void attempt_failed();
+    void attempt_failed(std::error_code why);
+    [[nodiscard]] static bool is_local(std::error_code why) noexcept;
     void link_up(bool resumed);
+    [[nodiscard]] std::error_code send_on_connect();
     void link_lost(std::error_code why, const close_info& close, std::optional<duration> hint);
     [[nodiscard]] static bool is_permanent(const wire_end& end) noexcept;
     void set_state(connection_state to, state_change details = {});
     void finish(connection_state final, std::error_code why, const close_info& close);
     void fail_operations(std::error_code why);
     static void complete_all(ring<waiting>& list, std::error_code ec);
-    static bool cancel_one(ring<waiting>& list, std::uint64_t serial);
+    static bool cancel_one(ring<waiting>& list, std::uint64_t serial, bool total);
+    bool cancel_blocked(std::uint64_t serial);
+    bool cancel_accepted(std::uint64_t serial, bool total);
+    bool cancel_waiter(std::uint64_t serial, bool total);
     void maybe_close();
     void on_wire_open(wire& w) override;
     void on_wire_request(wire&, const ws::upgrade_request&) override {}
     void on_wire_input(wire&) noexcept override { heartbeat_.on_received(driver_.now()); }
     void on_wire_writable(wire&) override { driver_.defer(*this); }
     void on_wire_closed(wire& w, const wire_end& end) override;
+    void wire_ended(const wire_end& end);
     void abandon() noexcept override;
 
     // link_send.hpp
@@ -214,7 +228,9 @@ private:
     // link_receive.hpp
     void on_wire_message(wire& w, byte_view payload, bool text) override;
     void deliver(const session::action& a);
-    void ran_out_of_memory();
+    void break_off(std::error_code why);
+    void failed() noexcept;
+    void handler_threw(std::string_view event) noexcept;
     void deliver_plain(byte_view payload, bool text);
     void call_handler(const message_view& view);
     void drop_copy(typename dedup_state<P>::verdict verdict, ready_message m);
@@ -240,8 +256,10 @@ private:
     void on_loaded(std::error_code ec, store_image image) override;
     void on_committed(std::error_code ec) override;
     void run() override;
+    void end_of_turn();
     void rearm();
     void on_timer_due(time_point now);
+    void expire(time_point now);
     void beat(time_point now);
 
     void count(counter c, std::uint64_t n = 1) noexcept { objects_.metrics.add(c, n); }
@@ -268,6 +286,8 @@ private:
     bool store_failed_ = false;    // nothing is durable any more
     bool close_sent_ = false;
     bool draining_ = false;        // inside drain_ready
+    bool handler_failed_ = false;  // a critical callback threw: the turn's end fails the socket
+    bool broken_ = false;          // something threw and so did breaking off
     bool held_ = false;            // the application wants no callbacks now
     close_code closing_code_ = close_code::normal;
     std::string closing_reason_;
@@ -298,6 +318,8 @@ private:
     time_point attach_deadline_ = never;   // connect or confirm
     time_point retry_at_ = never;
     time_point close_deadline_ = never;
+    time_point failed_at_ = never;         // see failed()
+    time_point resume_at_ = never;
     timer_node timer_{this, on_timer<&link::on_timer_due>};
 };
 

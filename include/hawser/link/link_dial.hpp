@@ -27,6 +27,15 @@ template <class P>
 void link<P>::connect(const url& where) {
     // The application may destroy this inside of `on_state`: a turn keeps it until its end.
     const driver::turn t(driver_);
+    try {
+        begin_dialling(where);
+    } catch (...) {
+        finish(connection_state::failed, error_of_exception(), {});
+    }
+}
+
+template <class P>
+void link<P>::begin_dialling(const url& where) {
     dial_ = std::make_unique<dialling>(*options_, random_seed(driver_));
     dial_->where = where;
     dial_->subprotocols = options_->subprotocols;
@@ -84,8 +93,22 @@ void link<P>::on_wire_open(wire& w) {
     link_up(false);
 }
 
+// All of them or no connection: the peer's state would not be the one asked for.
+template <class P>
+std::error_code link<P>::send_on_connect() {
+    for (const message& m : options_->on_connect)
+        if (const auto ec = wire_->send(m.is_text() ? ws::opcode::text : ws::opcode::binary, {}, m)) return ec;
+    return {};
+}
+
 template <class P>
 void link<P>::link_up(bool resumed) {
+    if (!session_on_ && dial_)
+        if (const auto ec = send_on_connect()) {
+            wire_->drop();  // without a close frame, which would take along what was appended
+            const auto gone = std::move(wire_);
+            return link_lost(ec, {}, {});
+        }
     const time_point now = driver_.now();
     attach_deadline_ = never;
     link_ready_ = true;
@@ -99,9 +122,6 @@ void link<P>::link_up(bool resumed) {
         if (std::exchange(dial_->ever_up, true)) count(counter::reconnects);
     }
     if (session_on_) count(resumed ? counter::sessions_resumed : counter::sessions_started);
-    if (!session_on_ && dial_)
-        for (const message& m : options_->on_connect)
-            (void)wire_->send(m.is_text() ? ws::opcode::text : ws::opcode::binary, {}, m);
     set_state(connection_state::open, {.resumed = resumed, .session = session_on_});
     complete_all(openers_, {});
     driver_.defer(*this);
@@ -119,6 +139,15 @@ template <class P>
 void link<P>::on_wire_closed(wire&, const wire_end& end) {
     const auto gone = std::move(wire_);
     if (orphaned) return;
+    try {
+        wire_ended(end);
+    } catch (...) {
+        failed();
+    }
+}
+
+template <class P>
+void link<P>::wire_ended(const wire_end& end) {
     if (close_sent_) return finish(connection_state::closed, {}, end.close);
     const bool ended_by_peer = !end.error && end.close.code == close_code::normal && end.close.remote;
     if (session_on_ && link_ready_ && ended_by_peer)
@@ -128,7 +157,7 @@ void link<P>::on_wire_closed(wire&, const wire_end& end) {
         dial_->refusal = end.refusal;
     }
     if (dial_ && !link_ready_ && is_permanent(end)) {
-        attempt_failed();
+        attempt_failed(end.error);
         const bool by_status = end.error == errc::refused;
         return finish(connection_state::failed, by_status ? make_error_code(errc::refused_for_good) : end.error, end.close);
     }
@@ -137,11 +166,21 @@ void link<P>::on_wire_closed(wire&, const wire_end& end) {
     link_lost(end.error, end.close, end.retry_after);
 }
 
+// Want of descriptors, memory or randomness says nothing about the endpoint.
 template <class P>
-void link<P>::attempt_failed() {
+bool link<P>::is_local(std::error_code why) noexcept {
+    for (const auto local : {std::errc::too_many_files_open, std::errc::too_many_files_open_in_system,
+                             std::errc::no_buffer_space, std::errc::not_enough_memory})
+        if (why == local) return true;
+    return why == errc::out_of_memory || why == errc::random_failed;
+}
+
+template <class P>
+void link<P>::attempt_failed(std::error_code why) {
     if (!dial_->permit) return;
     count(counter::connects_failed);
-    if (breaker_.on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
+    if (is_local(why)) breaker_.release(*dial_->permit, driver_.now());
+    else if (breaker_.on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
     dial_->permit.reset();
 }
 
@@ -153,7 +192,7 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
     if (dial_) {
-        attempt_failed();
+        attempt_failed(why);
         dial_->reconnect.on_disconnected(driver_.now());
         return retry_later(why, close, hint);
     }
@@ -177,19 +216,19 @@ void link<P>::retry_later(std::error_code why, const close_info& close, std::opt
 }
 
 template <class P>
-void link<P>::async_open(std::uint64_t serial, plain_completion done) {
+void link<P>::async_open(std::uint64_t serial, plain_completion done, bool dialled) {
     if (state_ == connection_state::open) return done({});
     if (state_ == connection_state::closed || state_ == connection_state::failed)
         return done(final_error_ ? final_error_ : make_error_code(errc::closed));
     if (openers_.size() >= options_->max_waiters) return done(errc::too_many_waiters);
-    (void)openers_.push_back({serial, std::move(done)});
+    (void)openers_.push_back({serial, std::move(done), dialled});
 }
 
 template <class P>
 void link<P>::close(close_code code, std::string reason, std::uint64_t serial, plain_completion done) {
     const driver::turn t(driver_);
-    if (is_final()) return done({});
-    if (done) (void)closers_.push_back({serial, std::move(done)});
+    if (is_final()) return done(orphaned ? final_error_ : std::error_code{});
+    if (done) (void)closers_.push_back({serial, std::move(done), true});
     if (state_ == connection_state::closing) return;
     closing_code_ = code;
     closing_reason_ = std::move(reason);
@@ -279,16 +318,14 @@ void link<P>::complete_all(ring<waiting>& list, std::error_code ec) {
     while (!list.empty()) list.pop_front().done(ec);
 }
 template <class P>
-bool link<P>::cancel_one(ring<waiting>& list, std::uint64_t serial) {
+bool link<P>::cancel_one(ring<waiting>& list, std::uint64_t serial, bool total) {
     bool found = false;
     for (std::size_t n = list.size(); n > 0; --n) {
         waiting w = list.pop_front();
-        if (w.serial != serial) {
-            (void)list.push_back(std::move(w));
-            continue;
-        }
-        found = true;
-        w.done(asio::error::operation_aborted);
+        const bool meant = w.serial == serial;
+        found = found || meant;
+        if (meant && !(total && w.has_effects)) w.done(asio::error::operation_aborted);
+        else (void)list.push_back(std::move(w));
     }
     return found;
 }
@@ -314,8 +351,7 @@ void link<P>::set_state(connection_state to, state_change details) {
         try {
             on_state_(details);
         } catch (...) {
-            count(counter::handler_failures);
-            objects_.logger.log(log_level::error, "on_state_threw");
+            handler_threw("on_state_threw");
         }
     }
 }
@@ -341,6 +377,8 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     }
     if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
     if (!final) state_ = connection_state::closed;
+    final_error_ = aborted;  // also of operations that a lazy token starts only now
+    const auto untaken = std::move(ready_);
     fail_operations(aborted);
     if (acks_) acks_->close();
     // Its messages in processing will never be finished: another session may hand them over.
@@ -349,11 +387,13 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     driver_.defer(*this);
 }
 
-// The io_context is being destroyed. Handlers are destroyed without being called, and one of
+// The io_context is being destroyed, or this is a forked child's copy. Handlers are destroyed without being called, and one of
 // them may own this very socket: all are moved out before the first is destroyed.
 template <class P>
 void link<P>::abandon() noexcept {
     orphaned = true;
+    if (!is_final()) state_ = connection_state::closed;  // the copy in a forked child may still be asked
+    link_ready_ = false;
     timer_.cancel();
     withdraw();
     if (sender_queue* q = open_senders_) (void)q->close();

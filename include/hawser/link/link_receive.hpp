@@ -56,26 +56,65 @@ void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
     try {
         if (!session_on_) return deliver_plain(payload, text);
         if (!text) return on_action(session_->on_frame(payload, driver_.now()));
-    } catch (const std::bad_alloc&) {
-        return ran_out_of_memory();
+        session::action bad;
+        bad.what = session::action::kind::close_link;
+        bad.error = errc::session_malformed;
+        bad.code = close_code::unsupported_data;
+        on_action(bad);
+    } catch (...) {
+        failed();
     }
-    session::action bad;
-    bad.what = session::action::kind::close_link;
-    bad.error = errc::session_malformed;
-    bad.code = close_code::unsupported_data;
-    on_action(bad);
 }
 
-// A message that was received and could not be kept would be taken for a copy when it comes
-// again: the session ends, and its sender is told.
+// Something could not be finished, and is half done. A message that was received and could not be
+// kept would be taken for a copy when it comes again: the session ends too, and its sender is told.
 template <class P>
-void link<P>::ran_out_of_memory() {
-    if (orphaned || state_ == connection_state::failed || state_ == connection_state::closed) return;
-    session::action end;
-    end.what = session_on_ ? session::action::kind::end_session : session::action::kind::close_link;
-    end.error = errc::out_of_memory;
-    end.code = close_code::internal_error;
-    on_action(end);
+void link<P>::break_off(std::error_code why) {
+    if (orphaned || is_final()) return;
+    driver_.defer(*this);
+    if (session_on_ && session_) {
+        if (!dial_) return end_session(why, std::nullopt, close_code::internal_error);
+        session_->end_epoch(std::nullopt);
+    }
+    if (wire_) wire_->drop(close_code::internal_error);
+    const auto gone = std::move(wire_);
+    link_lost(why, {close_code::internal_error, {}, false}, {});
+}
+
+// In a catch clause: an exception in the library's own work, such as that of memory that ran out,
+// costs this socket its connection and nobody else anything.
+template <class P>
+void link<P>::failed() noexcept {
+    const bool again = std::exchange(failed_at_, driver_.now()) == driver_.now();
+    try {
+        objects_.logger.log(log_level::error, "internal_exception", {{"what", text_of_exception()}});
+        if (!again) return break_off(error_of_exception());
+    } catch (...) {
+        broken_ = true;
+    }
+    // Once more in the same turn might be for ever.
+    withdraw();
+    resume_at_ = add_saturated(driver_.now(), milliseconds{100});
+    try {
+        rearm();
+    } catch (...) {
+        // It is armed; the driver schedules its wake-up when the turn ends.
+    }
+}
+
+// In a catch clause. Not in the middle of what called the callback, but at the end of the turn a
+// critical failure ends the socket.
+template <class P>
+void link<P>::handler_threw(std::string_view event) noexcept {
+    count(counter::handler_failures);
+    try {
+        objects_.logger.log(log_level::error, event, {{"what", text_of_exception()}});
+    } catch (...) {
+        objects_.logger.log(log_level::error, event);  // no memory for the text
+    }
+    if (orphaned || is_final() || options_->handler_errors != handler_criticality::critical) return;
+    handler_failed_ = true;
+    if (driver_.in_turn()) driver_.defer(*this);
 }
 
 template <class P>
@@ -126,10 +165,9 @@ void link<P>::call_handler(const message_view& view) {
     try {
         on_message_(view);
     } catch (...) {
-        count(counter::handler_failures);
-        objects_.logger.log(log_level::error, "on_message_threw");
-        if (!orphaned && options_->handler_errors == handler_criticality::critical)
-            finish(connection_state::failed, errc::handler_failed, {});
+        handler_threw("on_message_threw");
+        // At once: the next message is not for a handler that failed.
+        if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
     }
 }
 
@@ -154,7 +192,7 @@ bool link<P>::take_ready(ready_message& out) {
             heartbeat_.resume(driver_.now());
             driver_.defer(*this);  // its deadline is another now
         }
-        if (out.seq == 0) return true;
+        if (out.seq == 0 || out.given_back) return true;
         const auto verdict = dedup_->check(out.id, driver_.now());
         if (verdict == dedup_state<P>::verdict::fresh) {
             if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(out.id, this);
@@ -163,6 +201,22 @@ bool link<P>::take_ready(ready_message& out) {
         drop_copy(verdict, std::move(out));
     }
     return false;
+}
+
+template <class P>
+void link<P>::give_back(message m) {
+    if (orphaned || !m) return;
+    ready_message r{.body = std::move(m), .given_back = true};
+    if (const auto info = r.body.take_delivery()) {
+        r.id = info->id;
+        r.seq = info->seq;
+        r.epoch_serial = info->epoch_serial;
+        r.key = std::move(info->key);
+        if (previous_ && previous_->seq == r.seq && previous_->epoch_serial == r.epoch_serial) previous_.reset();
+    }
+    ready_bytes_ += r.body.footprint();
+    (void)ready_.push_front(std::move(r));
+    driver_.defer(*this);
 }
 
 template <class P>

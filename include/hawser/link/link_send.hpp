@@ -127,53 +127,77 @@ bool link<P>::cancel_message(ticket t) {
 }
 
 template <class P>
-void link<P>::cancel_operation(std::uint64_t serial) {
-    if (receiver_ && receive_serial_ == serial) return receiver_(asio::error::operation_aborted, message{});
-    if (cancel_one(openers_, serial) || cancel_one(closers_, serial)) return;
-    ring<blocked_send> kept;
-    while (!blocked_.empty()) {
+bool link<P>::cancel_operation(std::uint64_t serial, asio::cancellation_type how) {
+    const bool total = is_total(how);
+    if (receiver_ && receive_serial_ == serial) {
+        receiver_(asio::error::operation_aborted, message{});
+        return true;
+    }
+    return cancel_one(openers_, serial, total) || cancel_one(closers_, serial, total) || cancel_blocked(serial) ||
+           cancel_accepted(serial, total) || cancel_waiter(serial, total);
+}
+
+template <class P>
+bool link<P>::cancel_blocked(std::uint64_t serial) {
+    bool found = false;
+    for (std::size_t n = blocked_.size(); n > 0; --n) {
         blocked_send b = blocked_.pop_front();
         if (b.serial != serial) {
-            (void)kept.push_back(std::move(b));
+            (void)blocked_.push_back(std::move(b));
             continue;
         }
+        found = true;
         b.send(errc::cancelled, outcome::cancelled);
         b.enqueue(errc::cancelled, ticket{});
         driver_.defer(*this);
     }
-    blocked_ = std::move(kept);
-    for (std::size_t i = 0; i < accepted_.size(); ++i) {
-        accepted_enqueue& a = accepted_[i];
-        if (a.serial != serial || !a.done) continue;
-        auto done = std::move(a.done);
-        const bool withdrawn = cancel_message(a.ticket);
-        return done(withdrawn ? errc::cancelled : errc::detached, a.ticket);
-    }
-    if (session_) cancel_waiter(serial);
+    return found;
 }
 
 template <class P>
-void link<P>::cancel_waiter(std::uint64_t serial) {
-    send_completion detached;
+bool link<P>::cancel_accepted(std::uint64_t serial, bool total) {
+    for (std::size_t i = 0; i < accepted_.size(); ++i) {
+        accepted_enqueue& a = accepted_[i];
+        if (a.serial != serial || !a.done) continue;
+        const bool withdrawn = cancel_message(a.ticket);
+        if (withdrawn || !total) std::exchange(a.done, {})(withdrawn ? errc::cancelled : errc::detached, a.ticket);
+        return true;
+    }
+    return false;
+}
+
+template <class P>
+bool link<P>::cancel_waiter(std::uint64_t serial, bool total) {
+    if (!session_) return false;
+    std::uint64_t counter = 0;
     bool sent_it = false;
-    ticket withdrawn;
-    session_->out().find_if([&](auto& e) {
-        for (auto* at = &e.waiters; *at; at = &(*at)->next) {
-            auto& waiter = static_cast<send_waiter&>(**at);
-            if (waiter.serial != serial) continue;
-            // Only the operation that sent the message may withdraw it, and only unwritten.
-            sent_it = waiter.sent_it;
-            withdrawn = {e.counter};
-            detached = std::move(waiter.done);
-            auto rest = std::move(waiter.next);
-            *at = std::move(rest);
-            return true;
-        }
-        return false;
-    });
-    if (!detached) return;
-    if (sent_it && cancel_message(withdrawn)) detached(errc::cancelled, outcome::cancelled);
-    else detached(errc::detached, outcome::pending);
+    send_completion done;
+    // Looks at the waiter, or takes it out.
+    const auto find = [&](bool take) {
+        session_->out().find_if([&](auto& e) {
+            for (auto* at = &e.waiters; *at; at = &(*at)->next) {
+                auto& waiter = static_cast<send_waiter&>(**at);
+                if (waiter.serial != serial) continue;
+                counter = e.counter;
+                sent_it = waiter.sent_it;
+                if (!take) return true;
+                done = std::move(waiter.done);
+                auto rest = std::move(waiter.next);
+                *at = std::move(rest);
+                return true;
+            }
+            return false;
+        });
+    };
+    find(false);
+    if (counter == 0) return false;
+    // Only the operation that sent the message may withdraw it, and only unwritten.
+    const bool withdrawn = sent_it && cancel_message({counter});
+    if (sent_it && !withdrawn && total) return true;
+    find(true);
+    if (withdrawn) done(errc::cancelled, outcome::cancelled);
+    else done(errc::detached, outcome::pending);
+    return true;
 }
 
 template <class P>
@@ -226,8 +250,7 @@ void link<P>::report_outcomes() {
         try {
             on_outcome_(ticket{f->counter}, f->result);
         } catch (...) {
-            count(counter::handler_failures);
-            objects_.logger.log(log_level::error, "on_outcome_threw");
+            handler_threw("on_outcome_threw");
         }
     }
 }
@@ -259,6 +282,7 @@ std::shared_ptr<sender_queue> link<P>::senders() {
             const driver::turn t(driver_);
             take_from_senders();
         });
+        if (orphaned) (void)senders_->close();
         open_senders_.store(senders_.get(), std::memory_order_release);
     }
     return senders_;
@@ -270,8 +294,10 @@ void link<P>::take_from_senders() {
     if (!queue || orphaned || state_ == connection_state::closing) return;
     if (is_final()) return count(counter::messages_cancelled, queue->close());
     // What does not fit stays there, in its own bounds.
-    while (blocked_.empty() && !overflow_.paused() && options_->queue.fits(queued_bytes(), queued_messages(), 1)) {
-        auto body = queue->pop();
+    while (blocked_.empty() && !overflow_.paused()) {
+        auto body = queue->pop([this](const message& m) {
+            return options_->queue.fits(queued_bytes(), queued_messages(), session::outbox::footprint(m));
+        });
         if (!body) return;
         if (direct()) (void)try_send(std::move(*body), {});
         else (void)put(std::move(*body), {}, nullptr);

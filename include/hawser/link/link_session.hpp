@@ -46,8 +46,13 @@ void link<P>::on_loaded(std::error_code ec, store_image image) {
 template <class P>
 void link<P>::begin_commit() {
     if (!session_->wants_commit()) return;
-    if (store_ && !store_failed_) store_->commit(session_->begin_commit());
-    else commit_now();
+    if (!store_ || store_failed_) return commit_now();
+    auto records = session_->begin_commit();
+    try {
+        store_->commit(std::move(records));
+    } catch (...) {
+        on_committed(error_of_exception());
+    }
 }
 
 template <class P>
@@ -69,7 +74,7 @@ void link<P>::write_session() {
     const bool can_write = wire_ && wire_->is_open() && !close_sent_;
     if (can_write && !wire_->backed_up()) session_->assign(wire_->room());
     begin_commit();
-    while (can_write && wire_->is_open() && !wire_->backed_up()) {
+    while (can_write && wire_ && wire_->is_open() && !wire_->backed_up()) {
         const auto frame = session_->next_frame();
         if (!frame) return;
         std::error_code ec;
@@ -170,6 +175,16 @@ void link<P>::run() {
         const auto last = std::move(keep_alive_);
         return;
     }
+    try {
+        end_of_turn();
+    } catch (...) {
+        failed();
+    }
+}
+
+template <class P>
+void link<P>::end_of_turn() {
+    if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
     const auto retired = std::move(retired_);
     drain_ready();
     take_from_senders();
@@ -187,7 +202,7 @@ void link<P>::run() {
 
 template <class P>
 void link<P>::rearm() {
-    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_});
+    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_});
     if (link_ready_) first = std::min(first, heartbeat_.deadline());
     if (session_) first = std::min(first, session_->deadline());
     if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
@@ -195,6 +210,20 @@ void link<P>::rearm() {
 
 template <class P>
 void link<P>::on_timer_due(time_point now) {
+    try {
+        expire(now);
+    } catch (...) {
+        failed();
+    }
+}
+
+template <class P>
+void link<P>::expire(time_point now) {
+    if (resume_at_ <= now) {
+        resume_at_ = never;
+        driver_.defer(*this);
+        if (std::exchange(broken_, false)) break_off(errc::out_of_memory);
+    }
     if (retry_at_ <= now) start_attempt();
     if (attach_deadline_ <= now && wire_) {
         wire_->drop(session_on_ ? close_code::attach_timeout : close_code::none);

@@ -36,13 +36,16 @@ public:
         bytes_ += cost;
         return {};
     }
-    /// The link's side: the next message; nothing when empty, and then the next push wakes it.
-    [[nodiscard]] std::optional<message> pop() {
+    /// The link's side: the next message if `fits(it)`; nothing when empty, and then the next
+    /// push wakes it.
+    template <class Fits>
+    [[nodiscard]] std::optional<message> pop(Fits&& fits) {
         const std::lock_guard lock(mutex_);
         if (waiting_.empty()) {
             awake_ = false;
             return std::nullopt;
         }
+        if (!fits(waiting_.front())) return std::nullopt;
         message body = waiting_.pop_front();
         bytes_ -= body.footprint();
         return body;

@@ -6,6 +6,7 @@
 #include <hawser/core/state.hpp>
 #include <hawser/core/url.hpp>
 #include <hawser/driver/driver.hpp>
+#include <hawser/link/failure.hpp>
 #include <hawser/link/lingering_close.hpp>
 #include <hawser/link/write_queue.hpp>
 #include <hawser/options.hpp>
@@ -84,6 +85,8 @@ public:
         std::array<std::byte, 16> nonce;
         if (!driver_.entropy().take(nonce)) return errc::random_failed;
         client_ = std::make_unique<ws::client_upgrade>(options_->http);
+        if (options_->compression)
+            if (auto ec = client_->offer_extensions(options_->compression->offer())) return ec;
         if (auto ec = client_->start(out_.tail(), where, subprotocols, headers, nonce)) return ec;
         std::error_code ec;
         stream_ = transport.dial(driver_, where, *options_, static_cast<stream_sink&>(*this), ec);
@@ -93,11 +96,20 @@ public:
 
     // ---- server: the answer to a request -------------------------------------------------
 
-    [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {}) {
-        const auto ec = server_->accept(out_.tail(), subprotocol, headers);
+    /// `budget` bounds the memory of compression; null: nothing does.
+    [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {},
+                                         const std::shared_ptr<ws::compression_budget>& budget = {}) {
+        std::vector<ws::header> all(headers.begin(), headers.end());
+        std::unique_ptr<ws::message_codec> codec;
+        if (options_->compression) {
+            auto chosen = options_->compression->accept(server_->request().extension_offers, budget, codec);
+            if (codec) all.push_back({"Sec-WebSocket-Extensions", std::move(chosen)});
+        }
+        const auto ec = server_->accept(out_.tail(), subprotocol, all);
         if (ec) return ec;
         accepted_ = true;
         subprotocol_ = subprotocol;
+        make_endpoint(std::move(codec));
         return {};
     }
     void reject(unsigned status, std::string_view text, std::span<const ws::header> headers = {}) {
@@ -106,17 +118,16 @@ public:
 
     // ---- sending -------------------------------------------------------------------------
 
-    /// Appends a message (`head` before `body`); it leaves at the end of the turn.
+    /// Appends a message (`head` before `body`); it leaves at the end of the turn. A head alone is never
+    /// compressed: frames of a session that have no body carry its resume token.
     [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, byte_view body) {
         if (phase_ != phase::open) return errc::not_connected;
-        if (side_ == ws::role::server && body.size() >= at_once && out_.empty()) return send_at_once(op, head, body);
-        if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
-        defer_flush();
-        return {};
+        return send_compressed(op, head, body) ? std::error_code() : send_as_it_is(op, head, body);
     }
     [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, const message& body) {
-        if (side_ == ws::role::client || body.size() < by_reference) return send(op, head, body.bytes());
         if (phase_ != phase::open) return errc::not_connected;
+        if (body.compressible() && send_compressed(op, head, body.bytes())) return {};
+        if (side_ == ws::role::client || body.size() < by_reference) return send_as_it_is(op, head, body.bytes());
         if (ws_->send_header(out_.tail(), op, head.size() + body.size()) == 0) return errc::closed;
         hawser::append(out_.tail(), head);
         out_.append(body);
@@ -171,8 +182,12 @@ public:
     [[nodiscard]] std::string remote_address() const { return stream_ ? stream_->remote_address() : std::string(); }
     [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
     [[nodiscard]] bool paused() const noexcept { return paused_; }
+    /// Whether compression was agreed on.
+    [[nodiscard]] bool compresses() const noexcept { return ws_ && ws_->input().codec() != nullptr; }
     /// Hands the connection to another owner.
     void set_owner(wire_owner& owner) noexcept { owner_ = &owner; }
+    /// What its lingering close is to count in.
+    void set_linger_count(std::shared_ptr<std::size_t> count) noexcept { linger_count_ = std::move(count); }
 
 private:
     enum class phase : std::uint8_t { idle, dialling, upgrading, open, closing, ended };
@@ -181,7 +196,6 @@ private:
     // Views from this size on are offered to the system before they are copied. A read hardly
     // brings two of them, so there is no batch to wait for.
     static constexpr std::size_t at_once = 64 * 1024;
-    static constexpr duration linger_limit = seconds{2};
 
     wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, ws::role side)
         : driver_(d), options_(std::move(o)), owner_(&owner), side_(side), out_(d) {}
@@ -191,9 +205,17 @@ private:
     void on_connected(std::error_code ec) override {
         if (ec) return end_now(ec);
         phase_ = phase::upgrading;
-        flush();
+        guarded([this] { flush(); });
     }
     void on_bytes(byte_span chunk) override {
+        guarded([this, chunk] { take_bytes(chunk); });
+    }
+    void on_writable() override {
+        guarded([this] { flush_and_tell(); });
+    }
+    void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
+
+    void take_bytes(byte_span chunk) {
         bytes_received_ += chunk.size();
         if (phase_ == phase::upgrading && !upgrade(chunk)) return;
         if (!ws_ || phase_ == phase::ended) return;
@@ -201,8 +223,19 @@ private:
         ws_->feed(chunk);
         pump();
     }
-    void on_writable() override { flush_and_tell(); }
-    void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
+    // An exception, such as that of memory that ran out, costs the connection and not more. One of an
+    // owner who has let go of it already is the owner's.
+    template <class F>
+    void guarded(F&& f) {
+        bool gone = false;
+        const watch guard(*this, gone);
+        try {
+            f();
+        } catch (...) {
+            if (gone) throw;
+            end_now(error_of_exception());
+        }
+    }
 
     // ---- the upgrade ---------------------------------------------------------------------
 
@@ -214,9 +247,13 @@ private:
         const auto status = client_->feed(chunk, used);
         chunk = chunk.subspan(used);
         if (status == ws::client_upgrade::status::need_more) return false;
-        if (status == ws::client_upgrade::status::failed) {
+        std::error_code why = client_->error();
+        std::unique_ptr<ws::message_codec> codec;
+        if (!why && options_->compression)
+            if (const errc e = options_->compression->confirm(client_->extensions(), codec); e != errc{}) why = e;
+        if (why) {
             wire_end end;
-            end.error = client_->error();
+            end.error = why;
             end.http_status = client_->http_status();
             end.retry_after = client_->retry_after();
             end.refusal = client_->body_head();
@@ -225,6 +262,7 @@ private:
             return false;
         }
         subprotocol_ = client_->subprotocol();
+        make_endpoint(std::move(codec));
         return opened();
     }
     bool upgrade_server(byte_span& chunk) {
@@ -255,8 +293,10 @@ private:
         owner_->on_wire_closed(*this, end);
         return false;
     }
+    void make_endpoint(std::unique_ptr<ws::message_codec> codec) {
+        ws_.emplace(side_, reader_limits(), side_ == ws::role::client ? &driver_.entropy() : nullptr, std::move(codec));
+    }
     bool opened() {
-        ws_.emplace(side_, reader_limits(), side_ == ws::role::client ? &driver_.entropy() : nullptr);
         phase_ = phase::open;
         limits_.handshake = never;
         rearm();
@@ -345,6 +385,17 @@ private:
 
     // ---- output --------------------------------------------------------------------------
 
+    [[nodiscard]] bool send_compressed(ws::opcode op, byte_view head, byte_view body) {
+        if (!compresses() || body.empty() || !ws_->send_compressed(out_.tail(), op, head, body)) return false;
+        defer_flush();
+        return true;
+    }
+    [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
+        if (side_ == ws::role::server && body.size() >= at_once && out_.empty()) return send_at_once(op, head, body);
+        if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
+        defer_flush();
+        return {};
+    }
     // Only what the system does not take is copied. An error shows again when the rest is written.
     [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body) {
         byte_vector& out = out_.tail();
@@ -367,6 +418,9 @@ private:
     }
     void defer_flush() { driver_.defer(*this); }
     void run() override {
+        guarded([this] { end_of_turn(); });
+    }
+    void end_of_turn() {
         if (std::exchange(resume_due_, false) && phase_ != phase::ended && !paused_) {
             bool gone = false;
             const watch guard(*this, gone);
@@ -413,7 +467,9 @@ private:
         auto rest = std::move(out_);
         discard();
         if (taken && driver_.alive())
-            lingering_close::start(driver_, std::move(taken), std::move(rest), side_ == ws::role::client, linger_limit);
+            lingering_close::start(driver_, std::move(taken), std::move(rest),
+                                   {options_->linger_timeout, options_->max_linger_bytes, side_ == ws::role::client},
+                                   linger_count_);
     }
     void discard() noexcept {
         phase_ = phase::ended;
@@ -445,6 +501,9 @@ private:
         if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
     }
     void on_deadline(time_point now) {
+        guarded([this, now] { expire(now); });
+    }
+    void expire(time_point now) {
         if (limits_.handshake <= now) {
             reject(408, "the request did not arrive in time");
             (void)refuse(errc::handshake_timeout);
@@ -485,6 +544,7 @@ private:
     std::unique_ptr<ws::server_upgrade> server_;
     std::optional<ws::endpoint> ws_;
     std::string subprotocol_;
+    std::shared_ptr<std::size_t> linger_count_;
     std::uint64_t bytes_received_ = 0;
     time_point control_window_{};
     std::uint32_t control_count_ = 0;

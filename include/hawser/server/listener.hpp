@@ -4,7 +4,10 @@
 #pragma once
 
 #include <hawser/resilient_socket.hpp>
+#include <hawser/server/listener_admission.hpp>
 #include <hawser/server/listener_core.hpp>
+#include <hawser/server/listener_sessions.hpp>
+#include <hawser/server/listener_upkeep.hpp>
 
 #include <memory>
 #include <utility>
@@ -18,13 +21,16 @@ namespace hawser::inline v0 {
 /// Thread safety and executors as `resilient_socket`. Destroying it ends pending operations
 /// with `operation_aborted` and stops listening; accepted sockets live on, but their sessions
 /// cannot be resumed any more: one that is detached ends, with `session_expired`.
+///
+/// Example:
+/// \include chat_server/chat_server.cpp
 template <socket_policies P = default_policies>
 class listener {
     using core_type = detail::listener_core<P>;
 
 public:
-    using executor_type = driver::executor_type;
-    using socket_type = resilient_socket<P>;
+    using executor_type = driver::executor_type;  ///< the strand
+    using socket_type = resilient_socket<P>;      ///< what it gives
 
     /// Listens at once. Throws `option_error`, and std::system_error when it cannot (address
     /// in use, not permitted, not an address).
@@ -39,7 +45,10 @@ public:
     listener(asio::io_context& context, const listen_endpoint& where, hawser::options socket,
              policy_objects<P> objects = {})
         : listener(context, where, listener_options{.socket = std::move(socket)}, std::move(objects)) {}
+    /// The operations and sessions of the other go on with this one. What was moved from may only be assigned to
+    /// or destroyed.
     listener(listener&&) noexcept = default;
+    /// The same; what this one was before is destroyed.
     listener& operator=(listener&& other) noexcept {
         listener moved(std::move(other));
         std::swap(core_, moved.core_);
@@ -53,24 +62,26 @@ public:
 
     /// The next accepted socket: a plain one after its upgrade, one with a session after its
     /// client has confirmed it. Signature: `void(std::error_code, resilient_socket<P>)`.
-    /// Errors: `closed`, `too_many_waiters`.
+    /// Errors: `closed`, `too_many_waiters`. Cancelling, of any kind: `operation_aborted`; also when a
+    /// socket was on its way to the handler, and the next accept gets that.
     template <class Token>
     auto async_accept(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, socket_type)>(
             [](auto handler, std::shared_ptr<core_type> core) {
-                begin<typename core_type::accept_completion>(
+                detail::begin_taking<typename core_type::accept_completion, socket_type>(
                     core, std::move(handler),
                     [](core_type& target, std::uint64_t serial, auto done) { target.accept(serial, std::move(done)); });
             },
             token, core_);
     }
     /// Stops listening and closes all accepted sockets with 1001, in order and each within its
-    /// `close_timeout`. Signature: `void(std::error_code)`. Cancelling leaves the closing alone.
+    /// `close_timeout`. Signature: `void(std::error_code)`. Cancelling, terminal or partial: ends the
+    /// wait with `operation_aborted` and leaves the closing alone; total has no effect.
     template <class Token>
     auto async_close(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
             [](auto handler, std::shared_ptr<core_type> core) {
-                begin<detail::plain_completion>(
+                detail::begin_operation<detail::plain_completion>(
                     core, std::move(handler),
                     [](core_type& target, std::uint64_t serial, auto done) { target.close(serial, std::move(done)); });
             },
@@ -81,29 +92,10 @@ public:
     [[nodiscard]] std::uint16_t port() const { return core_->port(); }
     /// Links that are not over, detached ones included.
     [[nodiscard]] std::size_t connections() const noexcept { return core_->connections(); }
+    /// The strand of the listener and of all sockets that it gives.
     [[nodiscard]] executor_type get_executor() const noexcept { return core_->runtime().executor(); }
 
 private:
-    // As `begin_operation` of a socket.
-    template <class Completion, class Handler, class Start>
-    static void begin(const std::shared_ptr<core_type>& core, Handler handler, Start start) {
-        const std::uint64_t serial = core->next_serial();
-        driver& d = core->runtime();
-        if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
-            slot.assign([weak = std::weak_ptr<core_type>(core), serial](asio::cancellation_type) {
-                auto alive = weak.lock();
-                if (!alive) return;
-                driver& runtime = alive->runtime();
-                if (runtime.alive())
-                    dispatch(runtime, [alive = std::move(alive), serial] { alive->cancel_operation(serial); });
-            });
-        }
-        Completion done(std::move(handler), d.executor());
-        dispatch(d, [core, serial, start, done = std::move(done)]() mutable {
-            if (core->runtime().alive()) start(*core, serial, std::move(done));
-        });
-    }
-
     std::shared_ptr<core_type> core_;
 };
 

@@ -19,19 +19,32 @@ struct authorization {
     std::string principal{};  ///< who it is; a session can only be resumed by the same principal
 };
 
+/// All options of a listener.
 struct listener_options {
     hawser::options socket = hawser::options::plain();  ///< of each accepted socket
-    std::size_t max_connections = 100'000;   ///< open at once; beyond it 503 with Retry-After
+
+    /// Open at once, those that linger after their close included; beyond it 503 with Retry-After. As many
+    /// again may be in their handshake or linger after a refusal; beyond that they are reset.
+    std::size_t max_connections = 100'000;
     std::size_t max_sessions = 200'000;      ///< alive, detached and ended ones that still answer
     std::size_t max_unclaimed = 1'024;       ///< accepted and not taken by `async_accept`; beyond it 503
+
     /// RESUMEs with an unknown token per address and minute, beyond which such a connection is closed
     /// with 1013. After a restart each client of a site behind one address brings one.
     std::size_t max_resume_failures = 10'000;
     seconds retry_after{5};                  ///< told with 503
+
     /// Asked for each upgrade before anything else is looked at; empty: everybody may come in.
     /// Called on the strand; must not block. An exception refuses with 500.
     std::function<authorization(const ws::upgrade_request&)> authorize{};
+    /// Addresses whose failed RESUMEs are counted; beyond it all are forgiven.
+    std::size_t max_resume_addresses = 4'096;
 
+    /// Memory that `socket.compression` may reserve for the connections, bytes; 0 to 64 GiB. In its first half
+    /// connections keep their contexts, then they get compression without takeover, beyond it none.
+    std::size_t max_compression_memory = 256 * 1024 * 1024;
+
+    /// All problems, one sentence each, naming the option, its value and what is allowed.
     [[nodiscard]] std::vector<std::string> problems() const {
         std::vector<std::string> found;
         socket.check(found, "socket");
@@ -40,6 +53,8 @@ struct listener_options {
         detail::check_range(found, "", "max_sessions", max_sessions, one, most);
         detail::check_range(found, "", "max_unclaimed", max_unclaimed, one, most);
         detail::check_range(found, "", "max_resume_failures", max_resume_failures, one, most);
+        detail::check_range(found, "", "max_resume_addresses", max_resume_addresses, one, most);
+        detail::check_range(found, "", "max_compression_memory", max_compression_memory, std::size_t{0}, one << 36);
         return found;
     }
 };

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// From an open connection to a link: plain ones, new sessions, resumed ones, and what becomes of them.
+#pragma once
+
+#include <hawser/server/listener_core.hpp>
+
+namespace hawser::inline v0::detail {
+
+template <class P>
+typename listener_core<P>::link_ptr listener_core<P>::make_link(const std::string& principal) {
+    auto l = std::make_shared<link<P>>(driver_, socket_options_, objects_);
+    l->principal = principal;
+    l->host_next = links_;
+    if (links_) links_->host_prev = l.get();
+    links_ = l.get();
+    ++link_count_;
+    return l;
+}
+
+template <class P>
+void listener_core<P>::begin_plain(pending& p) {
+    auto l = make_link(p.principal);
+    l->set_host(this, nullptr);
+    auto w = take_wire(p);
+    l->adopt_plain(std::move(w));
+    offer(std::move(l));
+}
+
+template <class P>
+void listener_core<P>::first_frame(pending& p, byte_view payload, bool text) {
+    session::envelope e;
+    std::error_code ec = text ? make_error_code(errc::session_malformed) : session::decode(payload, e);
+    if (!ec && !session::checksum_matches(payload, e, {})) ec = errc::session_checksum;
+    session::hello h;
+    session::resume r;
+    if (!ec && e.type == session::frame_type::hello && session::decode(e, h)) return begin_session(p, h);
+    if (!ec && e.type == session::frame_type::resume && session::decode(e, r)) return resume(p, r);
+    p.wire_->drop(ec == errc::session_checksum ? close_code::bad_checksum : close_code::protocol_error);
+    forget(p);
+}
+
+template <class P>
+void listener_core<P>::begin_session(pending& p, const session::hello& h) {
+    session::epoch_id epoch;
+    session::resume_token token;
+    if (!driver_.entropy().take(epoch) || !driver_.entropy().take(token)) return refuse(p, close_code::internal_error);
+    if (h.version_min > session::version || h.version_max < session::version)
+        return refuse(p, close_code::version_mismatch);
+    auto l = make_link(p.principal);
+    l->set_host(this, dedup_for(p.principal, h.origin));
+    const std::string principal = std::move(p.principal);
+    auto w = take_wire(p);
+    if (const auto ec = l->adopt_session(std::move(w), h, epoch, token))
+        return l->end_session(ec, std::nullopt, close_code::internal_error);
+    l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
+    if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
+    l->record->attached = true;
+    unconfirmed_.emplace(l.get(), l);
+    start_sweeping();
+}
+
+template <class P>
+void listener_core<P>::resume(pending& p, const session::resume& r) {
+    const time_point now = driver_.now();
+    session::resume_decision d = table_.decide(r, p.principal, now);
+    using kind = session::resume_decision::kind;
+    if (d.what == kind::stale) return refuse(p, close_code::stale_resume);
+    if (d.what == kind::resume) return attach(p, r, *d.record);
+    if (d.answer.reason == session::resume_failure::unknown && !guard_.permit_failure(p.address, now))
+        return refuse(p, close_code::try_again_later);
+    if (d.what == kind::ended) {
+        auto* owner = static_cast<link<P>*>(d.owner);
+        owner->record = nullptr;
+        owner->end_session(errc::resume_failed, d.own_position);
+    }
+    // The client says HELLO next, on the same connection.
+    byte_vector frame;
+    session::encode(frame, d.answer, socket_options_->checksum);
+    (void)p.wire_->send(ws::opcode::binary, frame, byte_view{});
+}
+
+template <class P>
+void listener_core<P>::attach(pending& p, const session::resume& r, session::session_record& record) {
+    session::resume_token fresh;
+    if (!driver_.entropy().take(fresh)) return refuse(p, close_code::internal_error);
+    auto* owner = static_cast<link<P>*>(record.owner);
+    table_.rotate(record, r.token, fresh);
+    auto w = take_wire(p);
+    owner->adopt_resumed(std::move(w), r, fresh);
+}
+
+template <class P>
+void listener_core<P>::refuse(pending& p, close_code code) {
+    p.wire_->drop(code);
+    forget(p);
+}
+
+// ---- link_host ---------------------------------------------------------------------------------------
+
+template <class P>
+void listener_core<P>::on_link_confirmed(void* who, bool) {
+    auto* l = static_cast<link<P>*>(who);
+    if (l->record) table_.confirm(*l->record);
+    const auto it = unconfirmed_.find(l);
+    if (it == unconfirmed_.end()) return;
+    auto owned = std::move(it->second);
+    unconfirmed_.erase(it);
+    offer(std::move(owned));
+}
+
+template <class P>
+void listener_core<P>::on_link_detached(void* who) {
+    auto* l = static_cast<link<P>*>(who);
+    if (!l->record) return;
+    const duration wait = unconfirmed_.contains(l) ? duration{socket_options_->connect_timeout}
+                                                   : duration{socket_options_->session_ttl};
+    table_.detach(*l->record, add_saturated(driver_.now(), wait));
+    start_sweeping();
+}
+
+template <class P>
+void listener_core<P>::on_link_ended(void* who, std::optional<std::uint64_t> accepted) {
+    auto* l = static_cast<link<P>*>(who);
+    on_link_gone(who);
+    if (auto* record = std::exchange(l->record, nullptr)) {
+        if (unconfirmed_.contains(l)) table_.remove(*record);
+        else table_.bury(*record, accepted, add_saturated(driver_.now(), socket_options_->session_ttl));
+    }
+    if (const auto it = unconfirmed_.find(l); it != unconfirmed_.end()) {
+        // Still inside its own function: it goes at the end of the turn.
+        ended_.push_back(std::move(it->second));
+        unconfirmed_.erase(it);
+    }
+    driver_.defer(*this);
+}
+
+template <class P>
+void listener_core<P>::on_link_gone(void* who) noexcept {
+    auto* l = static_cast<link<P>*>(who);
+    (l->host_prev ? l->host_prev->host_next : links_) = l->host_next;
+    if (l->host_next) l->host_next->host_prev = l->host_prev;
+    l->host_next = l->host_prev = nullptr;
+    --link_count_;
+}
+
+template <class P>
+void listener_core<P>::offer(link_ptr l) {
+    if (l->state() == connection_state::closed) return;
+    if (waiting_.empty()) (void)unclaimed_.push_back(std::move(l));
+    else waiting_.pop_front().done({}, socket_type(std::move(l)));
+}
+
+template <class P>
+void listener_core<P>::drop_unclaimed(link_ptr l) {
+    l->orphaned = true;
+    link<P>& target = *l;
+    target.orphan(std::move(l));
+}
+
+}  // namespace hawser::inline v0::detail

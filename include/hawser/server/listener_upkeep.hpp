@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a listener forgets, and when it ends.
+#pragma once
+
+#include <hawser/server/listener_core.hpp>
+
+#include <algorithm>
+
+namespace hawser::inline v0::detail {
+
+// One dedup state per origin and principal, for as long as a copy may still come.
+template <class P>
+std::shared_ptr<dedup_state<P>> listener_core<P>::dedup_for(const std::string& principal, const session::origin_id& origin) {
+    std::string key(as_text(origin));
+    key += principal;
+    auto& entry = dedup_[key];
+    if (!entry.state) entry.state = std::make_shared<dedup_state<P>>(socket_options_->dedup, random_seed(driver_));
+    auto result = entry.state;
+    entry.unused_since = driver_.now();
+    if (dedup_.size() > options_.max_sessions) forget_unused_dedup(driver_.now(), duration{0});
+    return result;
+}
+
+template <class P>
+void listener_core<P>::forget_unused_dedup(time_point now, duration age) {
+    std::erase_if(dedup_, [&](const auto& item) {
+        const dedup_entry& entry = item.second;
+        if (entry.state.use_count() > 1) entry.unused_since = now;
+        return entry.state.use_count() == 1 && now - entry.unused_since >= age;
+    });
+}
+
+template <class P>
+void listener_core<P>::start_sweeping() {
+    if (!sweep_.armed()) driver_.arm(sweep_, add_saturated(driver_.now(), sweep_interval()));
+}
+
+template <class P>
+duration listener_core<P>::sweep_interval() const noexcept {
+    const duration ttl = std::min(socket_options_->session_ttl, socket_options_->connect_timeout);
+    return std::clamp<duration>(ttl / 8, milliseconds{10}, seconds{5});
+}
+
+template <class P>
+void listener_core<P>::on_sweep(time_point now) {
+    table_.expire(now, [](session::session_record& record) {
+        static_cast<link<P>*>(record.owner)->end_session(errc::session_expired, std::nullopt);
+    });
+    forget_unused_dedup(now, duration{socket_options_->dedup.dedup_ttl});
+    if (table_.size() != 0 || !dedup_.empty()) start_sweeping();
+}
+
+// The end of a turn: what ended in it is let go.
+template <class P>
+void listener_core<P>::run() {
+    ended_.clear();
+    parting_.clear();
+    if (!orphaned_ && (!closed_ || links_)) return;
+    while (!closers_.empty()) closers_.pop_front().done({});
+    sweep_.cancel();
+    const auto last = std::move(closing_self_);
+}
+
+template <class P>
+void listener_core<P>::abandon() noexcept {
+    closed_ = true;
+    withdraw();
+    sweep_.cancel();
+    const auto acceptor = std::move(acceptor_);
+    const auto self = std::move(closing_self_);
+    const auto handshakes = std::move(pending_);
+    const auto parting = std::move(parting_);
+    const auto waiting = std::move(waiting_);
+    const auto closers = std::move(closers_);
+    const auto unclaimed = std::move(unclaimed_);
+    const auto unconfirmed = std::move(unconfirmed_);
+    const auto ended = std::move(ended_);
+}
+
+}  // namespace hawser::inline v0::detail
