@@ -11,9 +11,11 @@
 #include <hawser/policy/dedup_cache.hpp>
 #include <hawser/policy/heartbeat.hpp>
 #include <hawser/policy/overflow.hpp>
+#include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/http.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,17 +35,17 @@ enum class acceptance_mode : std::uint8_t {
     on_processed,  ///< when the application calls `message::ack()`, in any order
 };
 
-/// What an exception out of `on_message` means.
+/// What an exception out of `on_message`, `on_state` or `on_outcome` means. It is counted and logged in any case.
 enum class handler_criticality : std::uint8_t {
-    critical,      ///< the socket enters `failed` with `errc::handler_failed`; the message is not accepted
-    non_critical,  ///< counted and logged; the message counts as handed over and the link goes on
+    critical,      ///< the socket enters `failed` with `errc::handler_failed`; a message in `on_message` is not accepted
+    non_critical,  ///< the link goes on; a message counts as handed over
 };
 
 /// All options of a socket. Fields are only ever added at the end of their group, so that
 /// designated initialisers keep compiling. Begin with one of the presets.
 struct options {
-    session_mode session = session_mode::off;
-    acceptance_mode acceptance = acceptance_mode::on_hand_off;
+    session_mode session = session_mode::off;                   ///< whether hawser.v1 is spoken
+    acceptance_mode acceptance = acceptance_mode::on_hand_off;  ///< in a session: when `acknowledged` may be told
 
     // Time limits. Each is 1 ms to 24 h.
     milliseconds connect_timeout{20'000};      ///< TCP, upgrade and session together, per attempt
@@ -51,6 +53,7 @@ struct options {
     milliseconds close_timeout{5'000};         ///< close handshake, after which the connection is dropped
     milliseconds write_stall_timeout{30'000};  ///< the peer took nothing for so long: the connection is dropped
     milliseconds message_timeout{60'000};      ///< from the first to the last fragment of a message
+    milliseconds linger_timeout{2'000};        ///< after the close frame or a refusal, for the peer to end the connection
 
     // The connection.
     std::size_t max_message_size = 1024 * 1024;      ///< payload of a received message, bytes; 1 to 2 GiB
@@ -60,15 +63,19 @@ struct options {
     ws::http_limits http;                            ///< limits of the upgrade's head
     std::vector<std::string> subprotocols;           ///< offered (dialling) or supported (accepting), best first
     std::vector<ws::header> headers;                 ///< added to the upgrade request
+
     /// Plain mode: sent on each (re)connect before anything else, for instance subscriptions.
     std::vector<message> on_connect;
+    std::size_t max_linger_bytes = 16 * 1024 * 1024;  ///< input discarded within `linger_timeout`; more: reset
+    /// Offered (dialling) or accepted (accepting): `hawser::deflate()` of <hawser/deflate.hpp>; null: none.
+    std::shared_ptr<const ws::compression> compression;
 
     // The outgoing queue.
-    overflow_limits queue;
+    overflow_limits queue;  ///< limits of the messages that wait; what happens beyond them is the overflow policy
     std::size_t max_waiters = 1024;  ///< suspended `async_enqueue` and `async_send`, at most
 
     // Receiving.
-    handler_criticality handler_errors = handler_criticality::critical;
+    handler_criticality handler_errors = handler_criticality::critical;  ///< what an exception out of a callback means
     std::size_t receive_buffer_bytes = 1024 * 1024;  ///< nobody takes them: plain mode stops reading, a session drops volatile messages
 
     // The session, hawser.v1.
@@ -81,10 +88,10 @@ struct options {
     bool checksum = true;                                ///< offer a checksum over each session frame
 
     // Policies.
-    backoff_options reconnect;
-    breaker_options breaker;
-    heartbeat_options heartbeat;
-    dedup_options dedup;
+    backoff_options reconnect;    ///< dialling side: when to try again
+    breaker_options breaker;      ///< dialling side: when not to try; unused where a breaker is given
+    heartbeat_options heartbeat;  ///< how a dead connection is found
+    dedup_options dedup;          ///< in a session: ids remembered across sessions
 
     /// Any WebSocket peer: reconnect, breaker, heartbeat, resubscribe.
     [[nodiscard]] static options plain() { return {}; }
@@ -101,6 +108,7 @@ struct options {
         check(found, "");
         return found;
     }
+    /// Adds the problems, each option named with `prefix` before it.
     void check(std::vector<std::string>& found, std::string_view prefix) const {
         check_times(found, prefix);
         check_sizes(found, prefix);
@@ -119,6 +127,7 @@ private:
         detail::check_range(found, prefix, "close_timeout", close_timeout, least, day);
         detail::check_range(found, prefix, "write_stall_timeout", write_stall_timeout, least, day);
         detail::check_range(found, prefix, "message_timeout", message_timeout, least, day);
+        detail::check_range(found, prefix, "linger_timeout", linger_timeout, least, day);
         detail::check_range(found, prefix, "session_ttl", session_ttl, least, day);
         detail::check_range(found, prefix, "ack_delay", ack_delay, milliseconds{0}, milliseconds{10'000});
     }
@@ -129,6 +138,7 @@ private:
         detail::check_range<std::uint32_t>(found, prefix, "max_control_frames_per_second",
                                            max_control_frames_per_second, 1, 1U << 30);
         detail::check_range(found, prefix, "max_write_buffer", max_write_buffer, std::size_t{1024}, gib);
+        detail::check_range(found, prefix, "max_linger_bytes", max_linger_bytes, std::size_t{0}, 2 * gib);
         detail::check_range(found, prefix, "max_waiters", max_waiters, std::size_t{0}, gib);
         detail::check_range(found, prefix, "receive_buffer_bytes", receive_buffer_bytes, one, gib);
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_messages", receive_window_messages, 1, 1U << 20);

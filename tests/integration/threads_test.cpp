@@ -10,7 +10,9 @@
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <future>
 #include <list>
 #include <mutex>
@@ -106,6 +108,122 @@ TEST_CASE("handles: four threads send into one socket, each in order") {
         for (int i = 0; i < per_thread; ++i) REQUIRE(numbers[static_cast<std::size_t>(i)] == i);
     }
     CHECK(handle.send(message::text("x")) == hawser::errc::closed);
+}
+
+namespace {
+
+// What four senders sent into one socket: each in order, nothing twice, nothing lost.
+struct ordered_arrivals {
+    static constexpr int senders = 4, each = 500;
+    void operator()(const hawser::message_view& m) {
+        const std::string text(m.text());
+        int& next = expected.at(static_cast<std::size_t>(text.at(0) - '0'));
+        in_order = in_order && std::stoi(text.substr(2)) == next;
+        ++next;
+        if (++count == senders * each) all.set_value();
+    }
+    std::array<int, senders> expected{};
+    bool in_order = true;
+    int count = 0;
+    std::promise<void> all;
+};
+
+template <class F>
+void on_strand(const hawser::driver::executor_type& strand, F f) {
+    std::promise<void> done;
+    asio::post(strand, [&] {
+        f();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+// Handles that senders use while sockets come and go.
+struct shared_handles {
+    void add(hawser::sender s) {
+        const std::lock_guard lock(mutex);
+        handles.push_back(std::move(s));
+    }
+    [[nodiscard]] hawser::sender first() const {
+        const std::lock_guard lock(mutex);
+        return handles.front();
+    }
+    [[nodiscard]] hawser::sender last() const {
+        const std::lock_guard lock(mutex);
+        return handles.size() > 1 ? handles.back() : hawser::sender();
+    }
+    // Into the socket that stays, and into the newest of those that are destroyed.
+    void send_all(int sender) const {
+        for (int i = 0; i < ordered_arrivals::each; ++i) {
+            const auto m = message::text(std::to_string(sender) + ":" + std::to_string(i));
+            while (first().send(m) == hawser::errc::would_block) std::this_thread::yield();
+            (void)last().send(m);
+        }
+    }
+    mutable std::mutex mutex;
+    std::vector<hawser::sender> handles;
+};
+
+}  // namespace
+
+TEST_CASE("both roles: two threads in run() and four senders, while other sockets are made and destroyed") {
+    auto o = hawser::options::reliable();
+    o.queue = {.high_watermark = 64 * 1024 * 1024, .low_watermark = 1024, .max_messages = 1 << 20};
+    pool server_threads, client_threads;
+    hawser::listener<> listener(server_threads.context, {}, o);
+    const std::string url = "ws://127.0.0.1:" + std::to_string(listener.port()) + "/";
+    ordered_arrivals at_server, at_client;
+    shared_handles of_server, of_clients;
+    std::list<hawser::resilient_socket<>> accepted;
+    std::promise<void> first_accepted;
+    std::function<void()> accept = [&] {
+        listener.async_accept([&](std::error_code ec, hawser::resilient_socket<> s) {
+            if (ec) return;
+            auto& kept = accepted.emplace_back(std::move(s));
+            of_server.add(kept.handle());
+            if (accepted.size() == 1) {
+                kept.on_message([&](const hawser::message_view& m) { at_server(m); });
+                first_accepted.set_value();
+            } else {
+                kept.on_message([](const hawser::message_view&) {});
+                if (accepted.size() > 3) accepted.erase(std::next(accepted.begin()));  // one in use
+            }
+            accept();
+        });
+    };
+    asio::post(listener.get_executor(), [&] { accept(); });
+
+    std::optional<hawser::resilient_socket<>> stays(std::in_place, client_threads.context, o);
+    const auto strand = stays->get_executor();
+    on_strand(strand, [&] {
+        stays->on_message([&](const hawser::message_view& m) { at_client(m); });
+        stays->connect(url);
+    });
+    of_clients.add(stays->handle());
+    first_accepted.get_future().wait();
+
+    std::vector<std::thread> senders;
+    for (int t = 0; t < ordered_arrivals::senders; ++t) {
+        senders.emplace_back([&, t] { of_clients.send_all(t); });
+        senders.emplace_back([&, t] { of_server.send_all(t); });
+    }
+    for (int i = 0; i < 40; ++i) {
+        std::optional<hawser::resilient_socket<>> goes(std::in_place, client_threads.context, o);
+        on_strand(strand, [&] { goes->on_message([](const hawser::message_view&) {}); });
+        of_clients.add(goes->handle());
+        auto open = goes->async_connect(url, asio::use_future);
+        if (i % 2 == 0) open.wait();  // else while it connects
+        on_strand(strand, [&] { goes.reset(); });
+    }
+    CHECK(of_clients.last().send(message::text("x")) == hawser::errc::closed);
+    for (auto& t : senders) t.join();
+    CHECK(at_server.all.get_future().wait_for(60s) == std::future_status::ready);
+    CHECK(at_client.all.get_future().wait_for(60s) == std::future_status::ready);
+    on_strand(strand, [&] { stays.reset(); });
+    CHECK(listener.async_close(asio::use_future).wait_for(20s) == std::future_status::ready);
+    on_strand(listener.get_executor(), [&] { accepted.clear(); });
+    CHECK(at_server.in_order);
+    CHECK(at_client.in_order);
 }
 
 TEST_CASE("futures from a foreign thread") {

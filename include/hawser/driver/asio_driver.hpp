@@ -3,8 +3,10 @@
 /// The driver on Asio's own sockets and timers: portable, the default.
 #pragma once
 
+#include <hawser/driver/asio_acceptor.hpp>
 #include <hawser/driver/asio_stream.hpp>
 #include <hawser/driver/driver.hpp>
+#include <hawser/driver/driver_service.hpp>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
@@ -50,18 +52,20 @@ public:
 
     [[nodiscard]] stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) override {
         auto state = std::make_shared<detail::asio_stream_state>(*this, buffer_, detail::tcp_socket(executor()));
+        auto result = std::make_unique<detail::asio_stream>(state);  // first: its end makes the state harmless
         state->sink = &sink;
         detail::asio_dial(state, host, port);
-        return std::make_unique<detail::asio_stream>(std::move(state));
+        return result;
     }
 
     [[nodiscard]] acceptor_ptr listen(const listen_endpoint& where, acceptor_sink& sink,
                                       std::error_code& ec) override {
         auto state = std::make_shared<detail::asio_acceptor_state>(*this, buffer_, executor());
         if ((ec = state->open(where))) return nullptr;
+        auto result = std::make_unique<detail::asio_acceptor>(state);
         state->sink = &sink;
-        detail::asio_acceptor_state::accept_next(state);
-        return std::make_unique<detail::asio_acceptor>(std::move(state));
+        detail::asio_acceptor_state::wait(state);
+        return result;
     }
 
 protected:
@@ -83,6 +87,9 @@ private:
 /// The driver of `context`; the portable one is made when there is none yet.
 /// Thread safety: may be called from any thread.
 [[nodiscard]] inline driver& use_driver(asio::io_context& context) {
+    // Asio's reactor has to be older than our service: in a forked child it must have its own epoll set
+    // before descriptors are closed, or those of the parent are taken out of the parent's.
+    if (!asio::has_service<detail::driver_service>(context)) const asio::steady_timer makes_reactor(context);
     auto& service = asio::use_service<detail::driver_service>(context);
     const std::lock_guard lock(service.making_);
     if (!service.driver_) service.driver_ = std::make_unique<asio_driver>(context);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// TCP streams and acceptors on Asio's sockets.
+/// TCP streams on Asio's sockets.
 #pragma once
 
 #include <hawser/core/errc.hpp>
 #include <hawser/driver/driver.hpp>
+#include <hawser/driver/socket_calls.hpp>
 
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <array>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 
@@ -21,9 +20,6 @@ namespace hawser::inline v0::detail {
 
 /// One per driver: what a read brings is handled before the next read of any connection.
 using read_buffer = std::array<std::byte, 64 * 1024>;
-
-/// Knows its executor by type: Asio's usual sockets look theirs up behind a pointer for each operation.
-using tcp_socket = asio::basic_stream_socket<asio::ip::tcp, driver::executor_type>;
 
 /// State shared with the operations under way; the stream that owns it may go at any time.
 struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
@@ -47,7 +43,6 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
 
     void start_reading() {
         if (reading || paused || !sink || !socket.is_open()) return;
-        reading = true;
         socket.async_wait(tcp_socket::wait_read, [self = shared_from_this()](std::error_code ec) {
             self->reading = false;
             if (!self->sink || ec == asio::error::operation_aborted) return;
@@ -55,6 +50,7 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
             if (ec) return self->sink->on_closed(ec);
             self->read_some();
         });
+        reading = true;  // it did not throw
     }
     void read_some() {
         for (int i = 0; i < max_reads_per_wakeup; ++i) {
@@ -71,7 +67,6 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
     }
     void wait_writable() {
         if (wants_write || !socket.is_open()) return;
-        wants_write = true;
         socket.async_wait(tcp_socket::wait_write, [self = shared_from_this()](std::error_code ec) {
             self->wants_write = false;
             if (!self->sink || ec == asio::error::operation_aborted) return;
@@ -79,6 +74,7 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
             if (ec) self->sink->on_closed(ec);
             else self->sink->on_writable();
         });
+        wants_write = true;
     }
     void prepare() {
         std::error_code ignored;
@@ -89,7 +85,8 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
         sink = nullptr;
         std::error_code ignored;
         if (resolver) resolver->cancel();
-        if (reset_on_close && socket.is_open()) socket.set_option(asio::socket_base::linger(true, 0), ignored);
+        // In a forked child the connection is the parent's too, and so would be this option.
+        if (reset_on_close && socket.is_open() && owner.alive()) socket.set_option(asio::socket_base::linger(true, 0), ignored);
         socket.close(ignored);
     }
 };
@@ -153,9 +150,12 @@ inline void asio_try_next(const std::shared_ptr<asio_stream_state>& state, std::
         const driver::turn t(state->owner);
         return state->sink->on_connected(last);
     }
-    std::error_code ignored;
-    state->socket.close(ignored);
-    state->socket.async_connect(state->candidates[state->next_candidate++], [state](std::error_code ec) {
+    const auto endpoint = state->candidates[state->next_candidate++];
+    std::error_code refused;
+    state->socket.close(refused);
+    refused = open_socket(state->socket, endpoint.protocol());
+    if (refused) return asio_try_next(state, refused);
+    state->socket.async_connect(endpoint, [state](std::error_code ec) {
         if (!state->sink) return;
         if (ec) return asio_try_next(state, ec);
         state->prepare();
@@ -186,85 +186,5 @@ inline void asio_dial(const std::shared_ptr<asio_stream_state>& state, const std
             asio_try_next(state, errc::resolve_failed);
         });
 }
-
-struct asio_acceptor_state {
-    asio_acceptor_state(driver& d, std::shared_ptr<read_buffer> shared, const driver::executor_type& executor)
-        : owner(d), buffer(std::move(shared)), socket(executor), pause(executor) {}
-
-    driver& owner;
-    std::shared_ptr<read_buffer> buffer;
-    asio::ip::tcp::acceptor socket;
-    asio::steady_timer pause;
-    acceptor_sink* sink = nullptr;
-
-    // After a failure such as EMFILE the descriptor stays readable: accepting again at once
-    // would burn the CPU.
-    static constexpr auto pause_after_error = milliseconds{100};
-
-    [[nodiscard]] std::error_code open(const listen_endpoint& where) {
-        std::error_code ec;
-        const auto address = asio::ip::make_address(where.address, ec);
-        if (ec) return errc::invalid_argument;
-        const asio::ip::tcp::endpoint endpoint(address, where.port);
-        socket.open(endpoint.protocol(), ec);
-        if (!ec) socket.set_option(asio::socket_base::reuse_address(true), ec);
-#if defined(SO_REUSEPORT)
-        using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-        if (!ec && where.reuse_port) socket.set_option(reuse_port(true), ec);
-#else
-        if (!ec && where.reuse_port) ec = asio::error::operation_not_supported;
-#endif
-        if (!ec) socket.bind(endpoint, ec);
-        if (!ec) socket.listen(where.backlog, ec);
-        return ec;
-    }
-    static void accept_next(const std::shared_ptr<asio_acceptor_state>& self) {
-        self->socket.async_accept(
-            self->owner.executor(), [self](std::error_code ec, tcp_socket peer) {
-                if (!self->sink || ec == asio::error::operation_aborted) return;
-                const driver::turn t(self->owner);
-                try {
-                    if (!ec) self->hand_over(std::move(peer));
-                } catch (const std::bad_alloc&) {
-                    ec = std::make_error_code(std::errc::not_enough_memory);
-                }
-                if (!self->sink) return;
-                if (ec) self->on_error(self, ec);
-                else accept_next(self);
-            });
-    }
-    void hand_over(asio::basic_stream_socket<asio::ip::tcp, driver::executor_type>&& peer) {
-        auto state = std::make_shared<asio_stream_state>(owner, buffer, std::move(peer));
-        state->prepare();
-        sink->on_accept(std::make_unique<asio_stream>(std::move(state)));
-    }
-    void on_error(const std::shared_ptr<asio_acceptor_state>& self, std::error_code ec) {
-        sink->on_accept_error(ec);
-        if (!sink) return;
-        pause.expires_after(pause_after_error);
-        pause.async_wait([self](std::error_code stopped) {
-            if (!stopped && self->sink) accept_next(self);
-        });
-    }
-};
-
-class asio_acceptor final : public acceptor {
-public:
-    explicit asio_acceptor(std::shared_ptr<asio_acceptor_state> state) : state_(std::move(state)) {}
-    ~asio_acceptor() override {
-        state_->sink = nullptr;
-        std::error_code ignored;
-        state_->socket.close(ignored);
-        state_->pause.cancel();
-    }
-    [[nodiscard]] std::uint16_t port() const override {
-        std::error_code ec;
-        const auto endpoint = state_->socket.local_endpoint(ec);
-        return ec ? std::uint16_t{0} : endpoint.port();
-    }
-
-private:
-    std::shared_ptr<asio_acceptor_state> state_;
-};
 
 }  // namespace hawser::inline v0::detail

@@ -6,6 +6,7 @@
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/time.hpp>
+#include <hawser/driver/deferred_task.hpp>
 #include <hawser/driver/stream.hpp>
 #include <hawser/driver/timer_node.hpp>
 #include <hawser/driver/timing_wheel.hpp>
@@ -16,6 +17,7 @@
 #include <asio/strand.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,48 +25,6 @@
 #include <vector>
 
 namespace hawser::inline v0 {
-
-/// Work that waits for the end of the present turn. Intrusive; destroying it withdraws it.
-class deferred_task {
-public:
-    deferred_task() = default;
-    deferred_task(const deferred_task&) = delete;
-    deferred_task& operator=(const deferred_task&) = delete;
-    virtual void run() = 0;
-
-protected:
-    virtual ~deferred_task() { withdraw(); }
-    void withdraw() noexcept {
-        if (!place_) return;
-        *place_ = next_;
-        if (next_) next_->place_ = place_;
-        else if (tail_owner_) *tail_owner_ = place_;
-        place_ = nullptr;
-        next_ = nullptr;
-    }
-
-private:
-    friend class driver;
-    deferred_task* next_ = nullptr;
-    deferred_task** place_ = nullptr;
-    deferred_task*** tail_owner_ = nullptr;
-};
-
-/// Something that holds handlers of the application and must let go of them, without calling
-/// them, when the io_context is destroyed.
-class abandonable {
-public:
-    virtual void abandon() noexcept = 0;
-
-protected:
-    virtual ~abandonable() = default;
-
-private:
-    friend class driver;
-    abandonable* next_ = nullptr;
-    abandonable* prev_ = nullptr;
-    bool listed_ = false;
-};
 
 /// The runtime below all connections of one `io_context`. The one in use is a service of the
 /// context (see `use_driver`): Asio's by default, a simulated one in tests.
@@ -109,7 +69,7 @@ public:
     /// The time at which the present turn began.
     [[nodiscard]] time_point now() noexcept { return depth_ > 0 ? now_ : clock(); }
     [[nodiscard]] entropy_pool& entropy() noexcept { return entropy_; }
-    /// False once the io_context is being destroyed.
+    /// False once the io_context is being destroyed, and in a forked child.
     [[nodiscard]] bool alive() const noexcept { return alive_; }
 
     void arm(timer_node& timer, time_point deadline) {
@@ -177,7 +137,8 @@ public:
         if (a.next_) a.next_->prev_ = a.prev_;
         a.listed_ = false;
     }
-    /// The io_context is being destroyed: everybody lets go.
+    /// The io_context is being destroyed, or this is the copy in a forked child: everybody lets go,
+    /// and nothing is written or told to a peer.
     void shut_down() noexcept {
         alive_ = false;
         while (listed_) {
@@ -209,17 +170,38 @@ private:
     static constexpr std::size_t max_spare_bytes = 4 * 1024 * 1024;  // of all of them
 
     void wake_at(time_point when) {
-        wakeup_ = when;
+        wakeup_ = never;  // as long as it is not certain
         schedule_wakeup(when);
+        wakeup_ = when;
     }
-    void end_turn() {
+    // Called by a destructor.
+    void end_turn() noexcept {
         while (first_) {
             deferred_task& task = *first_;
             task.withdraw();
-            task.run();
+            try {
+                task.run();
+            } catch (...) {
+                if (!failure_) failure_ = std::current_exception();
+            }
         }
+        try {
+            settle_wakeup();
+            if (failure_) hand_out_failure();
+        } catch (...) {
+            // Out of memory: the end of the next turn tries again.
+        }
+    }
+    void settle_wakeup() {
         // A wake-up for nothing would keep the host's `run()` from returning.
         if (wakeup_ != never && wheel_.empty()) wake_at(never);
+        // A deadline's function threw, or the wake-up could not be scheduled.
+        if (wakeup_ == never && !wheel_.empty()) wake_at(wheel_.next_deadline());
+    }
+    // Nobody is there to catch it: it leaves the host's `run()` in a handler of its own.
+    void hand_out_failure() {
+        asio::post(executor_, [failure = failure_] { std::rethrow_exception(failure); });
+        failure_ = nullptr;
     }
     void post_turn() {
         if (turn_posted_) return;
@@ -240,6 +222,7 @@ private:
     bool alive_ = true;
     deferred_task* first_ = nullptr;
     deferred_task** tail_ = &first_;
+    std::exception_ptr failure_;  // of a deferred task
     std::mutex list_mutex_;
     abandonable* listed_ = nullptr;
     std::size_t spare_bytes_ = 0;
@@ -274,37 +257,6 @@ void dispatch(driver& d, F f) {
     std::uint64_t seed = 0;
     (void)d.entropy().take(std::as_writable_bytes(std::span(&seed, 1)));
     return seed;
-}
-
-namespace detail {
-
-/// Holds the driver of an io_context as one of its services.
-class driver_service final : public asio::execution_context::service {
-public:
-    using key_type = driver_service;
-    static inline asio::execution_context::id id;
-
-    // Services are destroyed in the reverse order of their making, so the strands' comes first.
-    explicit driver_service(asio::execution_context& context) : service(context) {
-        (void)asio::make_strand(static_cast<asio::io_context&>(context).get_executor());
-    }
-    void shutdown() override {
-        if (driver_) driver_->shut_down();
-    }
-    std::mutex making_;
-    std::unique_ptr<driver> driver_;
-};
-
-}  // namespace detail
-
-/// Installs a driver of your own, for instance a simulated one. Precondition: nothing of
-/// hawser was used with `context` before.
-template <class Driver, class... Args>
-Driver& install_driver(asio::io_context& context, Args&&... args) {
-    auto owned = std::make_unique<Driver>(context, std::forward<Args>(args)...);
-    Driver& result = *owned;
-    asio::use_service<detail::driver_service>(context).driver_ = std::move(owned);
-    return result;
 }
 
 }  // namespace hawser::inline v0

@@ -59,7 +59,8 @@ using stream_ptr = std::unique_ptr<stream>;
 class acceptor_sink {
 public:
     virtual void on_accept(stream_ptr accepted) = 0;
-    /// Accepting failed, for instance because descriptors ran out; it goes on by itself.
+    /// Accepting failed, for instance because descriptors ran out; it goes on by itself. Told once
+    /// until a connection has been accepted again.
     virtual void on_accept_error(std::error_code ec) = 0;
 
 protected:

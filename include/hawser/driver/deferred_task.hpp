@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a driver keeps in lists without owning it: work for the end of a turn, holders of handlers.
+#pragma once
+
+namespace hawser::inline v0 {
+
+/// Work that waits for the end of the present turn. Intrusive; destroying it withdraws it.
+class deferred_task {
+public:
+    deferred_task() = default;
+    deferred_task(const deferred_task&) = delete;
+    deferred_task& operator=(const deferred_task&) = delete;
+    /// An exception does not stop the other tasks; it leaves `io_context::run()` by itself later.
+    virtual void run() = 0;
+
+protected:
+    virtual ~deferred_task() { withdraw(); }
+    void withdraw() noexcept {
+        if (!place_) return;
+        *place_ = next_;
+        if (next_) next_->place_ = place_;
+        else if (tail_owner_) *tail_owner_ = place_;
+        place_ = nullptr;
+        next_ = nullptr;
+    }
+
+private:
+    friend class driver;
+    deferred_task* next_ = nullptr;
+    deferred_task** place_ = nullptr;
+    deferred_task*** tail_owner_ = nullptr;
+};
+
+/// Something that holds handlers of the application and must let go of them, without calling
+/// them, when the io_context is destroyed.
+class abandonable {
+public:
+    virtual void abandon() noexcept = 0;
+
+protected:
+    virtual ~abandonable() = default;
+
+private:
+    friend class driver;
+    abandonable* next_ = nullptr;
+    abandonable* prev_ = nullptr;
+    bool listed_ = false;
+};
+
+}  // namespace hawser::inline v0
