@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Frames of the WebSocket protocol: read, written, masked, checked for UTF-8.
+// Frames of the WebSocket protocol, read and written. Masking and UTF-8 alone are in text_bench.cpp.
 #include "payloads.hpp"
 
 #include <hawser/protocol/ws/endpoint.hpp>
@@ -66,31 +66,9 @@ void write(benchmark::State& state, ws::role side) {
 void write_server(benchmark::State& state) { write(state, ws::role::server); }
 void write_client(benchmark::State& state) { write(state, ws::role::client); }
 
-void mask(benchmark::State& state) {
-    byte_vector data = bench::binary(static_cast<std::size_t>(state.range(0)));
-    for (auto _ : state) {
-        ws::mask(data, bench::key);
-        benchmark::DoNotOptimize(data.data());
-    }
-    count(state, 1);
-}
-
-void utf8(benchmark::State& state, const byte_vector& text) {
-    for (auto _ : state) {
-        benchmark::DoNotOptimize(text.data());
-        benchmark::DoNotOptimize(ws::is_utf8(text));
-    }
-    count(state, 1);
-}
-void utf8_ascii(benchmark::State& state) { utf8(state, byte_vector(static_cast<std::size_t>(state.range(0)), std::byte{'a'})); }
-void utf8_mixed(benchmark::State& state) { utf8(state, bench::text(static_cast<std::size_t>(state.range(0)))); }
-
 BENCHMARK(read_binary)->Apply(sizes);
 BENCHMARK(read_text)->Apply(sizes);
 BENCHMARK(write_server)->Apply(sizes);
 BENCHMARK(write_client)->Apply(sizes);
-BENCHMARK(mask)->Apply(sizes);
-BENCHMARK(utf8_ascii)->Apply(sizes);
-BENCHMARK(utf8_mixed)->Apply(sizes);
 
 }  // namespace

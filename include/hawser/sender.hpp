@@ -12,6 +12,7 @@ namespace hawser::inline v0 {
 class sender {
 public:
     sender() = default;
+    /// Internal: `resilient_socket::handle()` makes them.
     explicit sender(std::shared_ptr<detail::sender_queue> queue) noexcept : queue_(std::move(queue)) {}
 
     /// Hands a message over; the socket takes it in order of arrival and sends it like
@@ -21,6 +22,7 @@ public:
     [[nodiscard]] std::error_code send(message body) const {
         return queue_ ? queue_->push(std::move(body)) : make_error_code(errc::closed);
     }
+    /// Whether it came from a socket; a default-constructed one takes nothing.
     [[nodiscard]] explicit operator bool() const noexcept { return queue_ != nullptr; }
 
 private:

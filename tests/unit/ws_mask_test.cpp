@@ -74,3 +74,23 @@ TEST_CASE("mask: masking twice, also in pieces with their phase, gives the origi
         CHECK(data == source);
     }
 }
+
+TEST_CASE("mask: with and without wide vectors, at all lengths and alignments", "[ws][mask]") {
+    std::vector<ws::detail::simd> kernels{ws::detail::simd::portable};
+    if (ws::detail::best_simd() == ws::detail::simd::avx2) kernels.push_back(ws::detail::simd::avx2);
+    const byte_vector source = pattern(700);
+    int wrong = 0;
+    for (const ws::detail::simd with : kernels)
+        for (std::size_t size = 0; size <= 600; size += size < 300 ? 1 : 13)
+            for (std::size_t offset = 0; offset < 33; offset += 1 + size / 100) {
+                const std::size_t phase = size + offset;
+                byte_vector expected = source, in_place = source, copied = source;
+                mask_plainly(byte_span(expected).subspan(offset + 1, size), key, phase);
+                const std::uint64_t word = ws::detail::mask_word(key, phase);
+                std::byte* const at = in_place.data() + offset + 1;
+                ws::detail::mask_blocks(with, at, at, size, word);
+                ws::detail::mask_blocks(with, copied.data() + offset + 1, source.data() + offset + 1, size, word);
+                wrong += in_place == expected && copied == expected ? 0 : 1;
+            }
+    CHECK(wrong == 0);
+}

@@ -5,6 +5,8 @@
 #include "support/ws_frames.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
 
 using namespace ws_test;
@@ -107,6 +109,71 @@ TEST_CASE("F17: the first wrong byte is enough, wherever the rest is", "[ws][rea
             CHECK(r.next().kind == (n <= wrong ? event_kind::need_more : event_kind::error));
         }
     }
+}
+
+TEST_CASE("F17: the first wrong byte is enough in the middle of a fragmented message", "[ws][reader]") {
+    const std::string unit = "ascii, \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 and \xed\x9f\xbf; ";
+    std::string text;
+    while (text.size() < 400)
+        text += unit;
+    for (const ws::role side : both_roles)
+        for (std::size_t wrong = 0; wrong < text.size(); ++wrong) {
+            std::string bad = text;
+            bad[wrong] = '\xff';
+            // Fragments that cut characters, with a control frame behind each.
+            byte_vector input;
+            std::size_t wrong_at = 0;  // in `input`
+            std::size_t begin = 0;
+            for (const std::size_t end : {std::size_t{70}, std::size_t{71}, std::size_t{245}, text.size()}) {
+                const byte_vector one = frame(side, begin == 0 ? ws::opcode::text : ws::opcode::continuation,
+                                              std::string_view(bad).substr(begin, end - begin), end == text.size());
+                if (wrong >= begin && wrong < end) wrong_at = input.size() + one.size() - (end - wrong);
+                hawser::append(input, one);
+                hawser::append(input, frame(side, ws::opcode::ping, "\xff"));  // is no text
+                begin = end;
+            }
+            const byte_view view(input);
+            for (const std::size_t before : {std::size_t{0}, std::size_t{1}, std::size_t{40}, wrong_at}) {
+                if (before > wrong_at) continue;
+                ws::reader r(side);
+                event_log out;
+                feed_chunk(r, view.first(wrong_at - before), out);
+                feed_chunk(r, view.subspan(wrong_at - before, before), out);
+                const event_log pings(wrong < 70 ? 0 : wrong < 71 ? 1 : wrong < 245 ? 2 : 3, "ping:ff");
+                if (out != pings) CHECK(out == pings);
+                feed_chunk(r, view.subspan(wrong_at, 1), out);
+                if (out.size() != pings.size() + 1 || out.back() != "error:49:1007")
+                    CHECK(out.back() == "error:49:1007");
+            }
+            // The same when everything came at once.
+            ws::reader r(side);
+            event_log out;
+            feed_chunk(r, view, out);
+            if (out.back() != "error:49:1007") CHECK(out.back() == "error:49:1007");
+        }
+    SUCCEED("all places agree");
+}
+
+TEST_CASE("F17: text that ends within a character is refused at its end, not before", "[ws][reader]") {
+    for (const ws::role side : both_roles)
+        for (const std::size_t length : {5u, 40u, 64u, 125u, 200u, 1000u})
+            for (const bool fragmented : {false, true}) {
+                std::string text(length, 'a');
+                text.replace(length - 3, 3, "\xf0\x9f\x98");
+                const std::size_t cut = fragmented ? length / 2 : 0;
+                byte_vector input;
+                if (fragmented) input = frame(side, ws::opcode::text, text.substr(0, cut), false);
+                hawser::append(input,
+                               frame(side, fragmented ? ws::opcode::continuation : ws::opcode::text, text.substr(cut)));
+                for (std::size_t split = input.size() - 5; split < input.size(); ++split) {
+                    ws::reader r(side);
+                    event_log out;
+                    feed_chunk(r, byte_view(input).first(split), out);
+                    CHECK(out.empty());
+                    feed_chunk(r, byte_view(input).subspan(split), out);
+                    CHECK(out == event_log{"error:49:1007"});
+                }
+            }
 }
 
 TEST_CASE("reader: memory goes back when the message was handed out and the chunk is read", "[ws][reader]") {

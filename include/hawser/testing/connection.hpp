@@ -16,17 +16,20 @@
 
 namespace hawser::inline v0::testing {
 
+/// \cond internal
 /// What travels: bytes, the orderly end, or a reset.
 struct segment {
     enum class type : std::uint8_t { bytes, fin, reset } kind = type::bytes;
     byte_vector bytes{};
 };
+/// \endcond
 
 /// How an end of a connection goes away.
 enum class farewell : std::uint8_t { fin, reset, silence };
 /// How the connections of a process end, once it dies.
 using fate_ptr = std::shared_ptr<std::optional<farewell>>;
 
+/// \cond internal
 /// One end. `home` and `runtime` belong to the process that holds it.
 struct connection_end {
     stream_sink* sink = nullptr;
@@ -52,10 +55,12 @@ struct connection_end {
 
     [[nodiscard]] std::size_t unread() const noexcept { return arrived.size() - read; }
 };
+/// \endcond
 
 /// A connection between end 0 (dialled) and end 1 (accepted). Keep it to interfere with it.
 class connection : public std::enable_shared_from_this<connection> {
 public:
+    /// Internal: the network makes them.
     explicit connection(scheduler& s, xoshiro256& rng) : scheduler_(s), rng_(rng) {}
 
     /// Bytes sent and not read by the other end, per direction; beyond it a writer waits.
@@ -63,9 +68,13 @@ public:
     /// Sees (and may change) the bytes of each write; `from` is the end that wrote.
     std::function<void(int from, byte_vector& bytes)> tap;
 
+    /// Whether one of the ends goes on.
     [[nodiscard]] bool alive() const noexcept { return !ends_[0].ended || !ends_[1].ended; }
+    /// The machine of an end.
     [[nodiscard]] const std::string& host_of(int end) const noexcept { return ends_[end].host; }
+    /// \cond internal
     [[nodiscard]] connection_end& end(int i) noexcept { return ends_[i]; }
+    /// \endcond
 
     // ---- faults --------------------------------------------------------------------------------
 
@@ -95,6 +104,7 @@ public:
         window = bytes;
         for (int i = 0; i < 2; ++i) tell_writable(i);
     }
+    /// Delivers at most so many bytes at a time to an end.
     void limit_reads_of(int end, std::size_t bytes) noexcept { ends_[end].max_read = bytes; }
     /// The way towards `end` is free again.
     void release_stuck(int end) {
@@ -104,6 +114,7 @@ public:
 
     // ---- for streams and processes -------------------------------------------------------------
 
+    /// \cond internal
     void attach(int end, driver& runtime, scheduler::actor_id home, path& out, std::string host) {
         connection_end& e = ends_[end];
         e.runtime = &runtime;
@@ -157,6 +168,7 @@ public:
         e.read_scheduled = true;
         scheduler_.at(scheduler_.now(), e.home, [self = shared_from_this(), end] { self->deliver(end); });
     }
+    /// \endcond
 
 private:
     void send(int from, segment s) {
@@ -245,6 +257,7 @@ private:
     connection_end ends_[2];
 };
 
+/// \cond internal
 /// The stream of one end.
 class connection_stream final : public stream {
 public:
@@ -279,5 +292,6 @@ private:
     std::string peer_;
     fate_ptr process_;
 };
+/// \endcond
 
 }  // namespace hawser::inline v0::testing

@@ -21,8 +21,9 @@ namespace hawser::inline v0::testing {
 /// Thread safety: none.
 class disk {
 public:
-    static constexpr std::size_t sector = 512;
+    static constexpr std::size_t sector = 512;  ///< bytes that a loss of power leaves old or new as a whole
 
+    /// Empty; the seed decides what a loss of power leaves.
     explicit disk(std::uint64_t seed) : rng_(seed) {}
 
     // ---- faults --------------------------------------------------------------------------------
@@ -56,7 +57,9 @@ public:
 
     // ---- for stores ----------------------------------------------------------------------------
 
+    /// Whether there is such a file.
     [[nodiscard]] bool exists(const std::string& name) const { return files_.contains(name); }
+    /// All bytes of a file, as the process sees them.
     [[nodiscard]] byte_view read(const std::string& name) const {
         const auto f = files_.find(name);
         return f == files_.end() ? byte_view{} : byte_view(f->second.now);
@@ -77,7 +80,9 @@ public:
         std::copy_n(bytes.begin(), n, f.now.begin() + static_cast<std::ptrdiff_t>(offset));
         return n;
     }
+    /// Changes the length; new bytes are zero.
     void truncate(const std::string& name, std::size_t size) { files_[name].now.resize(size); }
+    /// The file is gone at once, also for a loss of power.
     void remove(const std::string& name) { files_.erase(name); }
     /// Makes all bytes of the file durable. Errors: io_error, and nothing became durable.
     [[nodiscard]] std::error_code sync(const std::string& name) {
@@ -87,6 +92,7 @@ public:
         f.created_safely = true;
         return {};
     }
+    /// Bytes in all files.
     [[nodiscard]] std::uint64_t used() const noexcept {
         std::uint64_t sum = 0;
         for (const auto& [name, f] : files_) sum += f.now.size();

@@ -14,6 +14,7 @@
 
 namespace hawser::inline v0::testing {
 
+/// A kind of fault.
 enum class fault : std::uint8_t {
     reset,            ///< RST for both ends of a connection
     reset_one_end,    ///< RST for one end; the other is half-open
@@ -39,8 +40,9 @@ enum class fault : std::uint8_t {
     power_failure,    ///< a machine goes off and comes back
     pause,            ///< a process gets no processor for a while
 };
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::pause) + 1;
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::pause) + 1;  ///< how many kinds there are
 
+/// The name of the enumerator.
 [[nodiscard]] constexpr std::string_view name(fault f) noexcept {
     constexpr std::string_view names[] = {
         "reset", "reset_one_end", "fin", "half_open", "stall", "clog", "partition", "one_way_partition", "slow_way",
@@ -52,10 +54,11 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::pause
 
 /// The mean time between two faults of a kind, in the whole simulation; zero: never.
 struct fault_rates {
-    std::array<duration, fault_count> mean{};
+    std::array<duration, fault_count> mean{};  ///< by number of `fault`
     duration longest = seconds{5};  ///< of what lasts a while
     std::vector<std::string> immortal{};  ///< machines that neither crash nor lose power
 
+    /// The mean time of one kind.
     [[nodiscard]] duration& operator[](fault f) noexcept { return mean[static_cast<std::size_t>(f)]; }
     /// Each kind once in `every` on average.
     [[nodiscard]] static fault_rates all(duration every = seconds{20}) {
@@ -75,9 +78,11 @@ struct fault_rates {
 /// Injects faults into a world until told to stop. Thread safety: none.
 class fault_injector {
 public:
+    /// Internal: `world::faults()`.
     fault_injector(scheduler& s, network& net, std::list<host>& hosts, std::uint64_t seed)
         : scheduler_(s), network_(net), hosts_(hosts), rng_(seed) {}
 
+    /// Injects from now on, at these rates.
     void start(fault_rates rates) {
         rates_ = std::move(rates);
         ++run_;
@@ -96,9 +101,11 @@ public:
         for (auto& h : hosts_)
             if (!h.running()) h.restart_in(milliseconds{1});
     }
+    /// Internal: the world ends, nothing is repaired.
     void forget() noexcept { repairs_.clear(); }
     /// How many of a kind took place.
     [[nodiscard]] std::uint64_t count(fault f) const noexcept { return counts_[static_cast<std::size_t>(f)]; }
+    /// How many there were.
     [[nodiscard]] std::uint64_t total() const noexcept {
         std::uint64_t sum = 0;
         for (const auto c : counts_) sum += c;

@@ -19,6 +19,7 @@ class host;
 /// One run of a program on a machine, from its start to its death.
 class process {
 public:
+    /// Internal: `host::start` makes it.
     process(host& where, scheduler& s, network& net, const std::string& name, std::uint64_t seed)
         : where_(where), context_(1), node_(install_driver<testing::node>(context_, s, net, name, seed)) {}
     ~process() {
@@ -42,9 +43,13 @@ public:
         objects_.push_back(std::move(owned));
         return result;
     }
+    /// Does something later; nothing if the process is dead by then.
+    void after(duration wait, std::function<void()> what) { node_.after(wait, std::move(what)); }
     /// The present handler takes so long: until then nothing else of the process runs.
     void spend(duration time);
+    /// The machine that it runs on.
     [[nodiscard]] host& where() noexcept { return where_; }
+    /// Its driver, for faults of the process.
     [[nodiscard]] testing::node& runtime() noexcept { return node_; }
 
 private:
@@ -61,8 +66,9 @@ private:
 /// Thread safety: none.
 class host {
 public:
-    using program = std::function<void(process&)>;
+    using program = std::function<void(process&)>;  ///< makes the objects of a process and returns
 
+    /// Internal: `world::add` makes it.
     host(scheduler& s, network& net, std::string name, std::uint64_t seed)
         : scheduler_(s), network_(net), name_(std::move(name)), seeds_(seed), storage_(seeds_()) {
         (void)net.at(name_);
@@ -104,6 +110,7 @@ public:
             if (process_ && life == incarnation_) process_->runtime().resume();
         });
     }
+    /// Whether a process runs, and is not about to die.
     [[nodiscard]] bool running() const noexcept { return process_ && !process_->runtime().is_dying(); }
     /// Precondition: `running()`.
     [[nodiscard]] testing::process& process() noexcept { return *process_; }
@@ -115,7 +122,9 @@ public:
     }
     /// How often it was started.
     [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
+    /// Its name in the network.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// Its disk, which outlives its processes.
     [[nodiscard]] disk& storage() noexcept { return storage_; }
     /// Executes what was started from outside of the simulation.
     void drain() {

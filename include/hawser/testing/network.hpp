@@ -16,6 +16,7 @@
 
 namespace hawser::inline v0::testing {
 
+/// \cond internal
 /// Takes connections for a port of a machine: a listening process.
 class port_owner {
 public:
@@ -28,23 +29,25 @@ public:
 protected:
     ~port_owner() = default;
 };
+/// \endcond
 
 /// A machine as the network sees it.
 struct machine {
-    std::string name;
-    std::string address;
-    bool powered = true;
+    std::string name;             ///< for the resolver
+    std::string address;          ///< 10.x.x.x, by order of appearance
+    bool powered = true;          ///< without power it answers nothing
     bool refuses = false;         ///< answers each new connection with RST
     bool blackhole = false;       ///< answers no new connection at all
     bool resolver_fails = false;  ///< for what it looks up itself
-    std::map<std::uint16_t, port_owner*> ports{};
-    std::uint16_t last_port = 40'000;
+    std::map<std::uint16_t, port_owner*> ports{};  ///< those that are listened on
+    std::uint16_t last_port = 40'000;              ///< given to who asked for any
 };
 
 /// All machines and connections of a simulation. References to machines and paths stay valid.
 /// Thread safety: none.
 class network {
 public:
+    /// Internal: `world::net()`.
     network(scheduler& s, std::uint64_t seed) : scheduler_(s), rng_(seed) {}
     network(const network&) = delete;
     network& operator=(const network&) = delete;
@@ -52,6 +55,7 @@ public:
     path defaults;  ///< copied for each way that is used for the first time
     std::function<void(const std::shared_ptr<connection>&)> on_connection;  ///< sees each new one
 
+    /// The machine of this name; it comes into being when it is first asked for.
     [[nodiscard]] machine& at(const std::string& name) {
         const auto [where, is_new] = machines_.try_emplace(name);
         if (is_new) {
@@ -61,6 +65,7 @@ public:
         }
         return where->second;
     }
+    /// The way from one machine to another.
     [[nodiscard]] path& way(const std::string& from, const std::string& to) {
         return ways_.try_emplace(std::pair{from, to}, defaults).first->second;
     }
@@ -73,6 +78,7 @@ public:
             for (int end = 0; end < 2; ++end)
                 if (c->end(end).host == to && c->end(1 - end).host == from) c->release_stuck(end);
     }
+    /// A machine loses or gets power; see `host::power_off`.
     void power(const std::string& name, bool on) {
         at(name).powered = on;
         for (auto& [ends, w] : ways_)
@@ -100,7 +106,9 @@ public:
             if (auto c = w.lock()) result.push_back(std::move(c));
         return result;
     }
+    /// Connections made so far.
     [[nodiscard]] std::uint64_t established() const noexcept { return established_; }
+    /// Attempts to connect so far.
     [[nodiscard]] std::uint64_t attempts() const noexcept { return attempts_; }
 
     /// A connection of which no end is attached yet.

@@ -17,6 +17,7 @@ namespace hawser::inline v0::testing {
 /// handlers above it are the real ones. Thread safety: none.
 class node : public driver, protected actor, protected port_owner {
 public:
+    /// Internal: made by a `process` or a `virtual_driver`.
     node(asio::io_context& context, scheduler& s, network& net, std::string host, std::uint64_t seed)
         : driver(context, s.now()), context_(context), scheduler_(s), network_(net), host_(std::move(host)), rng_(seed),
           id_(s.enter(*this)) {}
@@ -31,6 +32,7 @@ public:
 
     /// The process gets no processor until `resume`; the machine still receives for it.
     void pause() noexcept { paused_ = true; }
+    /// Ends `pause`: what has waited is executed now.
     void resume() {
         if (!std::exchange(paused_, false)) return;
         while (!paused_ && !waiting_.empty()) {
@@ -45,8 +47,13 @@ public:
         *fate_ = how;
         if (on_death) on_death(how);
     }
+    /// Does something later, as one of its handlers; nothing once it is dead.
+    void after(duration wait, std::function<void()> what) { scheduler_.at(scheduler_.now() + wait, id_, std::move(what)); }
+    /// Whether its death is decided.
     [[nodiscard]] bool is_dying() const noexcept { return fate_->has_value(); }
+    /// The machine that it runs on.
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
+    /// Handlers executed so far.
     [[nodiscard]] std::uint64_t handlers() const noexcept { return handlers_; }
 
     /// Executes handlers that are ready, without letting time pass.
@@ -59,6 +66,7 @@ public:
         }
     }
 
+    /// \cond internal
     // ---- driver --------------------------------------------------------------------------------
 
     [[nodiscard]] time_point clock() noexcept override { return scheduler_.now(); }
@@ -109,6 +117,7 @@ protected:
     }
     [[nodiscard]] scheduler& time() noexcept { return scheduler_; }
     [[nodiscard]] network& net() noexcept { return network_; }
+    /// \endcond
 
 private:
     struct open_port final : acceptor {

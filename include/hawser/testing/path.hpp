@@ -13,7 +13,7 @@ namespace hawser::inline v0::testing {
 
 /// One direction between two machines, shared by all their connections.
 struct path {
-    duration latency = milliseconds{1};
+    duration latency = milliseconds{1};        ///< of each segment, at least
     duration jitter{0};                        ///< up to so much is added, for each segment anew
     std::uint64_t bytes_per_second = 0;        ///< 0: no limit
     std::uint32_t corrupted_per_million = 0;   ///< segments of which one bit arrives wrong
@@ -34,6 +34,7 @@ struct path {
             extra = duration(static_cast<duration::rep>(uniform(rng, 0, static_cast<std::uint64_t>(jitter.count()))));
         return std::max({now + latency + extra, earlier, clogged_until});
     }
+    /// Changes a bit of the segment, as often as `corrupted_per_million` says.
     void damage(byte_vector& bytes, xoshiro256& rng) {
         if (corrupted_per_million == 0 || bytes.empty() || uniform(rng, 0, 999'999) >= corrupted_per_million) return;
         const std::uint64_t bit = uniform(rng, 0, bytes.size() * 8 - 1);

@@ -14,19 +14,23 @@ namespace hawser::inline v0::testing {
 /// A scripted TCP peer: bytes that you send, bytes that arrived.
 class raw_peer final : stream_sink {
 public:
+    /// Takes over a stream from `virtual_driver::listen_raw`.
     explicit raw_peer(stream_ptr s) : stream_(std::move(s)) { stream_->set_sink(*this); }
+    /// Writes; what does not fit into the connection is lost.
     void send(std::string_view bytes) {
         const byte_view b[] = {as_bytes(bytes)};
         (void)stream_->write_some(b);
     }
+    /// Ends the connection in order.
     void close() { stream_.reset(); }
+    /// Resets the connection.
     void reset() {
         stream_->abort();
         stream_.reset();
     }
-    std::string received;
-    bool closed = false;
-    bool connected = false;
+    std::string received;    ///< all bytes that arrived
+    bool closed = false;     ///< the other end is gone, or could not be reached
+    bool connected = false;  ///< after `virtual_driver::dial`: the other end accepted
 
 private:
     friend class virtual_driver;
@@ -54,6 +58,7 @@ struct own_simulation {
 /// Everything is determined by the seed. Thread safety: none.
 class virtual_driver final : detail::own_simulation, public node {
 public:
+    /// Internal: `install_driver` makes it.
     explicit virtual_driver(asio::io_context& context, std::uint64_t seed = 1)
         : own_simulation(seed), node(context, events, own_simulation::net, "localhost", seed),
           way_(own_simulation::net.way("localhost", "localhost")), here_(own_simulation::net.at("localhost")),
@@ -75,11 +80,13 @@ public:
     duration& latency;         ///< one way
     bool& refuse_connections;  ///< connection refused
     bool& blackhole;           ///< no answer at all
+
     /// Sees each new connection, for instance to keep it and cut it later.
     std::function<void(const std::shared_ptr<connection>&)> on_connection;
 
     /// All connections made so far, in order.
     [[nodiscard]] const std::vector<std::shared_ptr<connection>>& connections() const noexcept { return made_; }
+    /// The newest connection. Precondition: there is one.
     [[nodiscard]] connection& last_connection() { return *made_.back(); }
 
     // ---- time --------------------------------------------------------------------------------
@@ -128,7 +135,7 @@ public:
         return ec ? nullptr : std::move(raw);
     }
 
-    // Every name is this machine.
+    /// Every name is this machine.
     [[nodiscard]] stream_ptr connect(const std::string&, std::uint16_t port, stream_sink& sink) override {
         return node::connect("localhost", port, sink);
     }
@@ -141,6 +148,7 @@ private:
     std::vector<std::shared_ptr<connection>> made_;
 };
 
+/// A connection of a `virtual_driver`.
 using virtual_connection = connection;
 
 }  // namespace hawser::inline v0::testing

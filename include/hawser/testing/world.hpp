@@ -25,27 +25,35 @@ namespace hawser::inline v0::testing {
 /// Thread safety: none; several worlds may run in several threads or processes.
 class world {
 public:
+    /// Everything follows from `seed`.
     explicit world(std::uint64_t seed)
         : seed_(seed), seeds_(seed), rng_(seeds_()), network_(scheduler_, seeds_()), faults_(scheduler_, network_, hosts_, seeds_()) {}
-    ~world() {
-        faults_.forget();
-        for (auto h = hosts_.rbegin(); h != hosts_.rend(); ++h) h->kill(farewell::silence);
-        hosts_.clear();
-        scheduler_.clear();
-    }
+    ~world() { end(); }
     world(const world&) = delete;
     world& operator=(const world&) = delete;
 
+    /// Ends all processes, the last machine's first, and with them the simulation. Call it where
+    /// objects of processes refer to what dies before the world.
+    void end() {
+        faults_.forget();
+        for (auto h = hosts_.rbegin(); h != hosts_.rend(); ++h) h->kill(farewell::silence);
+        while (!hosts_.empty()) hosts_.pop_back();
+        scheduler_.clear();
+    }
     /// A new machine, known to all others by its name: `ws://NAME:PORT/`.
     host& add(std::string name) { return hosts_.emplace_back(scheduler_, network_, std::move(name), seeds_()); }
+    /// The network: ways and machines may be changed at any moment.
     [[nodiscard]] network& net() noexcept { return network_; }
+    /// Faults by chance.
     [[nodiscard]] fault_injector& faults() noexcept { return faults_; }
     /// For decisions of the scenario.
     [[nodiscard]] xoshiro256& random() noexcept { return rng_; }
+    /// The seed that it was made with.
     [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
 
     // ---- time ----------------------------------------------------------------------------------
 
+    /// Virtual time.
     [[nodiscard]] time_point now() const noexcept { return scheduler_.now(); }
     /// Since the beginning.
     [[nodiscard]] duration elapsed() const noexcept { return now() - scheduler::start(); }
@@ -76,21 +84,25 @@ public:
     void check(bool holds, std::string_view what) {
         if (!holds) fail(std::string(what));
     }
+    /// States that something is wrong. The first such statement ends the run.
     void fail(std::string what) {
         if (violation_) return;
         scheduler_.trace("VIOLATION ", what);
         violation_ = std::move(what);
     }
+    /// What was wrong first, if anything.
     [[nodiscard]] const std::optional<std::string>& violation() const noexcept { return violation_; }
 
     // ---- trace ---------------------------------------------------------------------------------
 
     /// Gets a readable line for what happens. Use `trace` to add your own.
     void on_trace(std::function<void(time_point, const std::string&)> f) { scheduler_.on_trace = std::move(f); }
+    /// Adds a line of your own, made of texts and numbers; nothing while nobody gets lines.
     template <class... Parts>
     void trace(const Parts&... parts) { scheduler_.trace(parts...); }
     /// Covers all events, handlers and bytes so far: the same for the same seed.
     [[nodiscard]] std::uint64_t trace_hash() const noexcept { return scheduler_.trace_hash(); }
+    /// Events executed so far.
     [[nodiscard]] std::uint64_t events() const noexcept { return scheduler_.executed(); }
 
 private:
@@ -109,8 +121,8 @@ private:
 
 /// What `explore` found: the seed repeats it.
 struct finding {
-    std::uint64_t seed = 0;
-    std::string what;
+    std::uint64_t seed = 0;  ///< of the world
+    std::string what;        ///< the check that failed
     duration at{};  ///< virtual time since the beginning
 };
 

@@ -7,6 +7,7 @@
 #include <hawser/core/close_code.hpp>
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/event.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
 #include <hawser/protocol/ws/frame_writer.hpp>
@@ -17,7 +18,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 namespace hawser::inline v0 {
 namespace ws {
@@ -34,9 +37,10 @@ namespace ws {
 class endpoint {
 public:
     /// `masks` gives the masking keys of the client role and must outlive the endpoint; the
-    /// server role takes null.
-    explicit endpoint(role side, const reader_limits& limits = {}, entropy_pool* masks = nullptr) noexcept
-        : reader_(side, limits), writer_(side, masks) {}
+    /// server role takes null. `codec` is what was agreed on compression, null for nothing.
+    explicit endpoint(role side, const reader_limits& limits = {}, entropy_pool* masks = nullptr,
+                      std::unique_ptr<message_codec> codec = nullptr) noexcept
+        : reader_(side, limits, std::move(codec)), writer_(side, masks) {}
 
     /// As `reader::feed`, `reader::retain`, `reader::unread`, `reader::wanted`.
     void feed(byte_span chunk) noexcept { reader_.feed(chunk); }
@@ -61,6 +65,17 @@ public:
                             std::uint8_t rsv = 0) noexcept {
         if (const errc refused = check_data(op, false); refused != errc{}) return refused;
         return writer_.write(out, {.fin = true, .rsv = rsv, .op = op}, first, second);
+    }
+    /// As `send`, of a message compressed by what was agreed. False, with nothing appended, where nothing was
+    /// agreed or may be sent now, where the message does not become smaller, and when memory ran out: then `send`.
+    [[nodiscard]] bool send_compressed(byte_vector& out, opcode op, byte_view first, byte_view second = {}) noexcept {
+        message_codec* const codec = reader_.codec();
+        gather_buffer packed;
+        if (codec == nullptr || check_data(op, false) != errc{}) return false;
+        if (!codec->compress(packed, op == opcode::text, first, second)) return false;
+        if (writer_.write(out, {.rsv = compressed_bit, .op = op}, packed.bytes()) == errc{}) return true;
+        codec->discard();
+        return false;
     }
     /// Appends one piece of a message: `text` or `binary` begins it, `continuation` goes on, `fin`
     /// ends it. Control frames may come in between, another message may not.

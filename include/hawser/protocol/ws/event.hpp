@@ -43,6 +43,7 @@ struct event {
 [[nodiscard]] constexpr close_code close_code_of(errc error) noexcept {
     switch (error) {
         case errc::invalid_utf8:
+        case errc::bad_compression:
             return close_code::invalid_payload;
         case errc::message_too_big:
             return close_code::message_too_big;

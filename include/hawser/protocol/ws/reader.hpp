@@ -6,6 +6,7 @@
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/close_code.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/event.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
 #include <hawser/protocol/ws/gather_buffer.hpp>
@@ -18,6 +19,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 namespace hawser::inline v0 {
 namespace ws {
@@ -40,7 +43,12 @@ struct reader_limits {
 /// No member throws: a failed allocation is the event `out_of_memory` with code 1011.
 class reader {
 public:
-    explicit reader(role side, const reader_limits& limits = {}) noexcept : limits_(limits), side_(side) {}
+    /// With a `codec`, messages marked by `compressed_bit` are inflated as they arrive, into at most
+    /// `max_message_size` bytes; text is checked behind that. Their events do not show the bit.
+    explicit reader(role side, const reader_limits& limits = {}, std::unique_ptr<message_codec> codec = nullptr) noexcept
+        : limits_(limits), codec_(std::move(codec)), side_(side) {
+        if (codec_) limits_.permitted_rsv |= compressed_bit;
+    }
 
     /// Gives the next bytes of the peer. They are changed in place, and must stay valid until
     /// `next` has returned `need_more`, or `retain` was called. Bytes still unread are read first.
@@ -91,6 +99,8 @@ public:
     [[nodiscard]] std::size_t unread() const noexcept { return static_cast<std::size_t>(end_ - pos_); }
     /// Payload bytes of the current frame that have not arrived; 0 between frames and within a header.
     [[nodiscard]] std::uint64_t wanted() const noexcept { return in_frame_ && left_ > unread() ? left_ - unread() : 0; }
+    /// What was agreed on compression; null for nothing.
+    [[nodiscard]] message_codec* codec() const noexcept { return codec_.get(); }
     /// Whether `error` or `close` was returned: all further input is ignored.
     [[nodiscard]] bool ended() const noexcept { return ended_; }
     /// Whether a message has begun and is not complete (for its deadline).
@@ -108,10 +118,11 @@ private:
     [[nodiscard]] errc check_start() const noexcept;
     [[nodiscard]] errc begin_frame() noexcept;
     [[nodiscard]] event read_data() noexcept;
+    [[nodiscard]] event read_compressed() noexcept;
     [[nodiscard]] event read_control() noexcept;
     [[nodiscard]] event read_close(byte_view payload) noexcept;
-    [[nodiscard]] byte_span take_in_place() noexcept;
-    [[nodiscard]] byte_view gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept;
+    [[nodiscard]] bool take(std::byte* to, std::size_t size) noexcept;
+    [[nodiscard]] errc gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept;
 
     void stop() noexcept {
         ended_ = true;
@@ -138,6 +149,7 @@ private:
     std::uint64_t left_ = 0;  // payload bytes of the current frame not taken yet
     frame_header frame_;
     reader_limits limits_;
+    std::unique_ptr<message_codec> codec_;
     gather_buffer message_;   // an incomplete message
     gather_buffer control_;   // an incomplete control frame, which may lie inside a message
     gather_buffer retained_;  // unread bytes of a paused connection
@@ -149,6 +161,7 @@ private:
     std::uint8_t rsv_ = 0;
     bool text_ = false;
     bool check_utf8_ = false;
+    bool inflating_ = false;   // the message is compressed
     bool in_frame_ = false;    // a header was read, its payload was not
     bool in_message_ = false;  // a message was begun and not handed out
     bool no_memory_ = false;

@@ -4,99 +4,15 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
-#include <hawser/protocol/ws/detail/lane.hpp>
+#include <hawser/protocol/ws/detail/utf8_scan.hpp>
+#include <hawser/protocol/ws/mask.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace hawser::inline v0 {
 namespace ws {
-
-namespace detail {
-
-// A state of the automaton is a shift count. A byte's row holds, at each state's shift, the
-// next state, so that a step is one load, which does not wait for the step before, and one shift.
-enum utf8_state : std::uint8_t {
-    utf8_reject = 0,
-    utf8_accept = 6,
-    utf8_need_1 = 12,  // one continuation byte
-    utf8_need_2 = 18,
-    utf8_after_e0 = 24,  // 80-9F would be overlong
-    utf8_after_ed = 30,  // A0-BF would be a surrogate
-    utf8_after_f0 = 36,  // 80-8F would be overlong
-    utf8_need_3 = 42,
-    utf8_after_f4 = 48,  // 90-BF would be over U+10FFFF
-};
-
-[[nodiscard]] constexpr std::array<std::uint64_t, 256> make_utf8_rows() noexcept {
-    std::array<std::uint64_t, 256> rows{};
-    const auto add = [&rows](utf8_state from, unsigned first, unsigned last, utf8_state to) {
-        for (unsigned byte = first; byte <= last; ++byte)
-            rows[byte] |= std::uint64_t{to} << from;
-    };
-    add(utf8_accept, 0x00, 0x7f, utf8_accept);
-    add(utf8_accept, 0xc2, 0xdf, utf8_need_1);
-    add(utf8_accept, 0xe0, 0xe0, utf8_after_e0);
-    add(utf8_accept, 0xe1, 0xec, utf8_need_2);
-    add(utf8_accept, 0xed, 0xed, utf8_after_ed);
-    add(utf8_accept, 0xee, 0xef, utf8_need_2);
-    add(utf8_accept, 0xf0, 0xf0, utf8_after_f0);
-    add(utf8_accept, 0xf1, 0xf3, utf8_need_3);
-    add(utf8_accept, 0xf4, 0xf4, utf8_after_f4);
-    add(utf8_need_1, 0x80, 0xbf, utf8_accept);
-    add(utf8_need_2, 0x80, 0xbf, utf8_need_1);
-    add(utf8_need_3, 0x80, 0xbf, utf8_need_2);
-    add(utf8_after_e0, 0xa0, 0xbf, utf8_need_1);
-    add(utf8_after_ed, 0x80, 0x9f, utf8_need_1);
-    add(utf8_after_f0, 0x90, 0xbf, utf8_need_2);
-    add(utf8_after_f4, 0x80, 0x8f, utf8_need_2);
-    return rows;
-}
-
-inline constexpr std::array<std::uint64_t, 256> utf8_rows = make_utf8_rows();
-
-[[nodiscard]] constexpr std::uint8_t utf8_step(std::uint8_t state, std::byte byte) noexcept {
-    return static_cast<std::uint8_t>((utf8_rows[std::to_integer<std::size_t>(byte)] >> state) & 63u);
-}
-
-template <std::size_t Lanes>
-[[nodiscard]] inline bool is_ascii(const std::byte* p) noexcept {
-    lane all = load_lane(p);
-    for (std::size_t i = 1; i < Lanes; ++i)
-        all = all | load_lane(p + i * sizeof(lane));
-    return (fold_lane(all) & 0x8080808080808080u) == 0;
-}
-
-// Runs the automaton over `bytes` and returns its state. Vector code for text that is not
-// ASCII belongs here: it may take any part that begins and ends in `utf8_accept`.
-[[nodiscard]] inline std::uint8_t utf8_run(std::uint8_t state, byte_view bytes) noexcept {
-    constexpr std::size_t block = sizeof(lane);
-    constexpr std::size_t stride = 4 * block;
-    const std::byte* p = bytes.data();
-    std::size_t left = bytes.size();
-    while (left >= block) {
-        if (state == utf8_accept) {
-            for (; left >= stride && is_ascii<4>(p); left -= stride)
-                p += stride;
-            for (; left >= block && is_ascii<1>(p); left -= block)
-                p += block;
-            if (left < block) break;
-        }
-#pragma GCC unroll 16
-        for (std::size_t i = 0; i < block; ++i)
-            state = utf8_step(state, p[i]);
-        if (state == utf8_reject) return state;
-        p += block;
-        left -= block;
-    }
-    for (; left != 0; --left, ++p)
-        state = utf8_step(state, *p);
-    return state;
-}
-
-}  // namespace detail
 
 /// Validates UTF-8 that arrives in pieces. Overlong forms, surrogates and code points over
 /// U+10FFFF are refused at the byte that makes them certain, which is the second one.
@@ -105,8 +21,16 @@ public:
     /// Takes the next piece. Returns false when the text so far cannot be the beginning of
     /// valid UTF-8; from then on every call returns false until `reset`.
     [[nodiscard]] bool feed(byte_view bytes) noexcept {
-        state_ = detail::utf8_run(state_, bytes);
-        return state_ != detail::utf8_reject;
+        return detail::utf8_scan<false>(state_, nullptr, bytes.data(), bytes.size(), 0) == bytes.size() &&
+               state_ != detail::utf8_reject;
+    }
+    /// As `feed`, of a piece that is masked and lies at the offset `phase` of its payload: writes it,
+    /// unmasked, to `to` in the same pass. `to` has room for it and does not overlap with it unless it
+    /// begins at the same address. After false, what `to` holds is unspecified.
+    [[nodiscard]] bool feed_masked(std::byte* to, byte_view masked, mask_key key, std::size_t phase = 0) noexcept {
+        return detail::utf8_scan<true>(state_, to, masked.data(), masked.size(), detail::mask_word(key, phase)) ==
+                   masked.size() &&
+               state_ != detail::utf8_reject;
     }
     /// Whether the text may end here: nothing was wrong, and no sequence is unfinished.
     [[nodiscard]] bool complete() const noexcept { return state_ == detail::utf8_accept; }
@@ -118,7 +42,15 @@ private:
 
 /// Whether `text` is valid UTF-8.
 [[nodiscard]] inline bool is_utf8(byte_view text) noexcept {
-    return detail::utf8_run(detail::utf8_accept, text) == detail::utf8_accept;
+    utf8_validator validator;
+    return validator.feed(text) && validator.complete();
+}
+
+/// Unmasks `data` in place, from the beginning of its payload on, and returns whether it is valid UTF-8.
+/// After false, what `data` holds is unspecified.
+[[nodiscard]] inline bool unmask_utf8(byte_span data, mask_key key) noexcept {
+    utf8_validator validator;
+    return validator.feed_masked(data.data(), data, key) && validator.complete();
 }
 
 /// The longest beginning of `text` that is valid UTF-8 and has at most `max_bytes` bytes.

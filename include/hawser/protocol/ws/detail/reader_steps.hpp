@@ -48,16 +48,26 @@ inline bool reader::take_whole_message(event& result) noexcept {
     }
     if (length > limits_.max_message_size || here - size < length) return false;
     const byte_span payload{pos_ + size, length};
+    pos_ = payload.data() + length;
+    const bool check = text && limits_.validate_utf8;
+    bool valid = true;
     if (masked) {
         mask_key key;
         std::memcpy(key.data(), payload.data() - sizeof key, sizeof key);
-        mask(payload, key);
+        if (check)
+            valid = unmask_utf8(payload, key);
+        else
+            mask(payload, key);
+    } else if (check) {
+        valid = is_utf8(payload);
     }
-    pos_ = payload.data() + length;
+    if (!valid) {
+        result = fail(errc::invalid_utf8);
+        return true;
+    }
     result.kind = event_kind::message;
     result.text = text;
     result.payload = payload;
-    if (text && limits_.validate_utf8 && !is_utf8(payload)) result = fail(errc::invalid_utf8);
     return true;
 }
 
@@ -112,56 +122,64 @@ inline errc reader::begin_frame() noexcept {
         text_ = frame_.op == opcode::text;
         rsv_ = frame_.rsv;
         check_utf8_ = text_ && rsv_ == 0 && limits_.validate_utf8;
+        inflating_ = codec_ && (rsv_ & compressed_bit) != 0;
         utf8_.reset();
     }
-    if (frame_.length > limits_.max_message_size - message_.size()) return errc::message_too_big;
+    if (inflating_) {
+        // What it inflates to is limited later. Compressed data are hardly longer than that, whoever made them.
+        if (frame_.length / 9 > limits_.max_message_size / 8 + 8) return errc::message_too_big;
+    } else if (frame_.length > limits_.max_message_size - message_.size()) {
+        return errc::message_too_big;
+    }
     if (frame_.op == opcode::continuation && ++fragments_ > limits_.max_fragments) return errc::message_too_big;
     return {};
 }
 
-// The whole payload, unmasked where it lies.
-inline byte_span reader::take_in_place() noexcept {
-    const byte_span payload{pos_, static_cast<std::size_t>(left_)};
-    if (frame_.masked) mask(payload, frame_.key);
-    pos_ += payload.size();
-    left_ = 0;
-    in_frame_ = false;
-    return payload;
+// Moves `size` bytes of the payload, unmasked, to `to`, which may be where they lie. Text is judged in
+// the same pass; false when it has a wrong byte.
+inline bool reader::take(std::byte* to, std::size_t size) noexcept {
+    const byte_view from{pos_, size};
+    const auto phase = static_cast<std::size_t>(frame_.length - left_);
+    pos_ += size;
+    left_ -= size;
+    in_frame_ = left_ != 0;
+    const bool check = check_utf8_ && !is_control(frame_.op);
+    if (frame_.masked && check) return utf8_.feed_masked(to, from, frame_.key, phase);
+    if (frame_.masked)
+        mask_copy(to, from, frame_.key, phase);
+    else if (to != from.data())
+        std::memcpy(to, from.data(), size);
+    return !check || utf8_.feed(from);
 }
 
-// Moves `size` bytes, unmasked, to the end of `into` and returns them there; an empty view for a
-// `size` that is not 0 means that memory ran out.
-inline byte_view reader::gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept {
-    if (size != 0) {
-        std::byte* to = into.prepare(size, expected);
-        if (to == nullptr) return {};
-        if (frame_.masked)
-            mask_copy(to, {pos_, size}, frame_.key, static_cast<std::size_t>(frame_.length - left_));
-        else
-            std::memcpy(to, pos_, size);
-        into.commit(size);
-        pos_ += size;
-        left_ -= size;
+// Moves `size` bytes of the payload to the end of `into`, which will hold about `expected`.
+inline errc reader::gather(gather_buffer& into, std::size_t size, std::size_t expected) noexcept {
+    if (size == 0) {
+        in_frame_ = left_ != 0;
+        return {};
     }
-    in_frame_ = left_ != 0;
-    return into.bytes().last(size);
+    std::byte* const to = into.prepare(size, expected);
+    if (to == nullptr) return errc::out_of_memory;
+    into.commit(size);
+    return take(to, size) ? errc{} : errc::invalid_utf8;
 }
 
 inline event reader::read_data() noexcept {
+    if (inflating_) return read_compressed();
     event result;
-    byte_view piece;
+    errc failure{};
     if (frame_.fin && frame_.op != opcode::continuation && whole_payload_here()) {
-        piece = result.payload = take_in_place();
+        result.payload = {pos_, arrived()};
+        if (!take(pos_, arrived())) failure = errc::invalid_utf8;
     } else {
         const std::size_t size = arrived();
         std::size_t expected = message_.size() + static_cast<std::size_t>(left_);
         if (!frame_.fin)  // more frames will come: grow in proportion
             expected = std::min(std::max(expected, 2 * (message_.size() + size)), limits_.max_message_size);
-        piece = gather(message_, size, expected);
-        if (piece.size() != size) return fail(errc::out_of_memory);
+        failure = gather(message_, size, expected);
         result.payload = message_.bytes();
     }
-    if (check_utf8_ && !utf8_.feed(piece)) return fail(errc::invalid_utf8);
+    if (failure != errc{}) return fail(failure);
     if (in_frame_ || !frame_.fin) return {};
     if (check_utf8_ && !utf8_.complete()) return fail(errc::invalid_utf8);
     in_message_ = false;
@@ -171,14 +189,38 @@ inline event reader::read_data() noexcept {
     return result;
 }
 
+// Inflates what is here, so that the first wrong byte is found wherever the input is split: bytes that
+// inflate before an error are judged as text first.
+inline event reader::read_compressed() noexcept {
+    const byte_span here{pos_, arrived()};
+    (void)take(pos_, here.size());  // unmasks; compressed data are not text
+    const bool last = frame_.fin && !in_frame_;
+    const std::size_t before = message_.size();
+    errc failure = codec_->inflate(message_, here, last, limits_.max_message_size);
+    if (text_ && limits_.validate_utf8 && failure != errc::out_of_memory) {
+        const bool valid = utf8_.feed(message_.bytes().subspan(before));
+        if (!valid || (failure == errc{} && last && !utf8_.complete())) failure = errc::invalid_utf8;
+    }
+    if (failure != errc{}) return fail(failure);
+    if (!last) return {};
+    in_message_ = false;
+    event result;
+    result.kind = event_kind::message;
+    result.text = text_;
+    result.rsv = static_cast<std::uint8_t>(rsv_ ^ compressed_bit);
+    result.payload = message_.bytes();
+    return result;
+}
+
 inline event reader::read_control() noexcept {
     event result;
     if (whole_payload_here()) {
-        result.payload = take_in_place();
+        result.payload = {pos_, arrived()};
+        (void)take(pos_, arrived());  // not text
     } else {
         const std::size_t size = arrived();
-        if (gather(control_, size, static_cast<std::size_t>(frame_.length)).size() != size)
-            return fail(errc::out_of_memory);
+        const errc failure = gather(control_, size, static_cast<std::size_t>(frame_.length));
+        if (failure != errc{}) return fail(failure);
         if (in_frame_) return {};
         result.payload = control_.bytes();
     }
