@@ -10,6 +10,17 @@ install(TARGETS hawser EXPORT hawserTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT hawserTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
+if(HAWSER_DEFLATE)
+  # A set of its own: who does not ask for the component need not have zlib.
+  install(TARGETS hawser_deflate EXPORT hawserDeflateTargets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT hawserDeflateTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
+endif()
+if(HAWSER_TLS)
+  install(TARGETS hawser_tls EXPORT hawserTlsTargets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT hawserTlsTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
+endif()
 
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/hawserConfig.cmake.in"
@@ -51,3 +62,13 @@ endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser.pc.in" "${hawser_generated_dir}/hawser.pc" @ONLY)
 install(FILES "${hawser_generated_dir}/hawser.pc"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+if(HAWSER_DEFLATE)
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser-deflate.pc.in" "${hawser_generated_dir}/hawser-deflate.pc" @ONLY)
+  install(FILES "${hawser_generated_dir}/hawser-deflate.pc"
+    DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
+if(HAWSER_TLS)
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser-tls.pc.in" "${hawser_generated_dir}/hawser-tls.pc" @ONLY)
+  install(FILES "${hawser_generated_dir}/hawser-tls.pc"
+    DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Echoes text as text and binary as binary, to plain WebSockets and to hawser.v1 sessions.
+#include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
+#include <hawser/tls.hpp>
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -11,6 +13,7 @@
 #include "../support/arguments.hpp"
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <set>
 
@@ -78,26 +81,58 @@ asio::awaitable<void> serve(hawser::listener<>& listener, bool coroutine, socket
     }
 }
 
+// From files with a certificate, followed by those of its issuers, and its key.
+std::shared_ptr<asio::ssl::context> certificate(const std::string& chain, const std::string& key) {
+    auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+    context->use_certificate_chain_file(chain);
+    context->use_private_key_file(key, asio::ssl::context::pem);
+    return context;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-    examples::arguments args(argc, argv, "echo_server --port P [--address A] [--api coroutine|on_message]");
+    examples::arguments args(argc, argv,
+                             "echo_server --port P [--address A] [--api coroutine|on_message] [--deflate] [--tls CERTIFICATE KEY]",
+                             {"--deflate"}, {}, {"--tls"});
     const auto port = static_cast<std::uint16_t>(args.number("--port", 9001, 0, 65535));
     const auto address = args.text("--address", "127.0.0.1");
     const auto api = args.choice("--api", "on_message", {"coroutine", "on_message"});
+    const bool compress = args.flag("--deflate");
+    const auto files = args.texts("--tls");
     args.finish();
 
     asio::io_context context(1);
     auto settings = hawser::options::plain();
     settings.session = hawser::session_mode::preferred;  // hawser.v1 where the peer offers it
     settings.max_message_size = 64 * 1024 * 1024;
-    hawser::listener<> listener(context, {.address = address, .port = port}, settings);
+    if (compress) settings.compression = hawser::deflate();
+    const auto tls = files.empty() ? nullptr : hawser::tls(certificate(files[0], files[1]));
+    hawser::listener<> listener(context, {.address = address, .port = port}, hawser::listener_options{.socket = settings, .tls = tls});
 
     socket_set sockets;
     asio::co_spawn(listener.get_executor(), serve(listener, api == "coroutine", sockets), asio::detached);
 
-    asio::signal_set signals(context, SIGTERM, SIGINT);
-    signals.async_wait([&](std::error_code, int) { listener.async_close(asio::detached); });
+    asio::signal_set signals(context, SIGTERM, SIGINT), renewals(context);
+    signals.async_wait([&](std::error_code, int) {
+        renewals.cancel();
+        listener.async_close(asio::detached);
+    });
+
+    // SIGHUP: new certificates for the connections to come.
+    std::function<void(std::error_code, int)> renew = [&](std::error_code ec, int) {
+        if (ec) return;
+        try {
+            tls->replace(certificate(files[0], files[1]));
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "echo_server: the certificates stay as they are: %s\n", e.what());
+        }
+        renewals.async_wait(renew);
+    };
+    if (tls) {
+        renewals.add(SIGHUP);
+        renewals.async_wait(renew);
+    }
 
     std::printf("listening on %s port %d\n", address.c_str(), listener.port());
     std::fflush(stdout);

@@ -15,17 +15,17 @@ namespace examples {
 
 class arguments {
 public:
-    /// `flags` are the options without a value; `repeated` may be given more than once.
+    /// `flags` are the options without a value; `repeated` may be given more than once; `pairs` have two values.
     arguments(int argc, char** argv, std::string usage, std::initializer_list<std::string_view> flags = {},
-              std::initializer_list<std::string_view> repeated = {})
+              std::initializer_list<std::string_view> repeated = {}, std::initializer_list<std::string_view> pairs = {})
         : usage_(std::move(usage)) {
         for (int i = 1; i < argc; ++i) {
             const std::string name = argv[i];
             if (!name.starts_with("--")) fail("'" + name + "' is not an option");
             if (given_.contains(name) && !is_in(repeated, name)) fail(name + " is given twice");
             if (is_in(flags, name)) given_[name] = {};
-            else if (i + 1 < argc) given_[name].emplace_back(argv[++i]);
-            else fail(name + " needs a value");
+            else if (i + (is_in(pairs, name) ? 2 : 1) >= argc) fail(name + (is_in(pairs, name) ? " needs two values" : " needs a value"));
+            else for (int n = is_in(pairs, name) ? 2 : 1; n > 0; --n) given_[name].emplace_back(argv[++i]);
         }
     }
 

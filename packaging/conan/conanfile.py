@@ -15,8 +15,8 @@ class HawserRecipe(ConanFile):
     license = "BSL-1.0"
     topics = ("websocket", "asio", "networking", "header-only")
     settings = "os", "arch", "compiler", "build_type"
-    options = {"separate_compilation": [True, False]}
-    default_options = {"separate_compilation": False}
+    options = {"separate_compilation": [True, False], "deflate": [True, False], "tls": [True, False]}
+    default_options = {"separate_compilation": False, "deflate": False, "tls": False}
 
     @property
     def _root(self):
@@ -37,6 +37,10 @@ class HawserRecipe(ConanFile):
         # The headers include both. xxHash is compiled into them, so its library is not linked.
         self.requires("asio/[>=1.22.1 <2]", transitive_headers=True)
         self.requires("xxhash/[>=0.8.1 <1]", transitive_headers=True)
+        if self.options.deflate:
+            self.requires("zlib/[>=1.2.13 <2]", transitive_headers=True, transitive_libs=True)
+        if self.options.tls:
+            self.requires("openssl/[>=3 <4]", transitive_headers=True, transitive_libs=True)
 
     def validate(self):
         check_min_cppstd(self, 20)
@@ -49,6 +53,8 @@ class HawserRecipe(ConanFile):
         for part in ("TESTS", "EXAMPLES", "BENCHMARKS"):
             toolchain.cache_variables[f"HAWSER_BUILD_{part}"] = False
         toolchain.cache_variables["HAWSER_SEPARATE_COMPILATION"] = bool(self.options.separate_compilation)
+        toolchain.cache_variables["HAWSER_DEFLATE"] = bool(self.options.deflate)
+        toolchain.cache_variables["HAWSER_TLS"] = bool(self.options.tls)
         toolchain.generate()
         CMakeDeps(self).generate()
 
@@ -63,7 +69,9 @@ class HawserRecipe(ConanFile):
 
     def package_id(self):
         if not self.info.options.separate_compilation:
-            self.info.clear()
+            # The options still say what is installed.
+            self.info.settings.clear()
+            self.info.requires.clear()
 
     def package_info(self):
         # Users of CMake get the package's own configuration file and Find modules: these take Asio and

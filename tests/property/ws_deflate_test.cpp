@@ -22,13 +22,17 @@ namespace {
 
 // Bytes between noise and one byte again and again, often alike.
 byte_vector random_payload() {
-    const std::size_t size = *rc::gen::oneOf(rc::gen::inRange<std::size_t>(0, 100), rc::gen::inRange<std::size_t>(0, 5000),
-                                             rc::gen::inRange<std::size_t>(30'000, 70'000));
+    const std::size_t size =
+        *rc::gen::oneOf(rc::gen::inRange<std::size_t>(0, 100), rc::gen::inRange<std::size_t>(0, 5000),
+                        rc::gen::inRange<std::size_t>(30'000, 70'000));
     const unsigned seed = *rc::gen::inRange(0u, 4u);
     switch (*rc::gen::inRange(0, 4)) {
-    case 0: return noise(size, seed);
-    case 1: return byte_vector(size, static_cast<std::byte>(seed));
-    default: return bytes(feed_text(size, seed));
+        case 0:
+            return noise(size, seed);
+        case 1:
+            return byte_vector(size, static_cast<std::byte>(seed));
+        default:
+            return bytes(feed_text(size, seed));
     }
 }
 std::vector<std::size_t> random_splits(std::size_t size) {
@@ -57,9 +61,12 @@ void append_message(byte_vector& wire, role reader_side, zlib_compressor& zlib, 
     }
     byte_vector rest = zlib.run(payload.subspan(at), Z_SYNC_FLUSH);
     // Where the last flush left nothing to do, zlib writes no empty block; a byte of header stands for it.
-    if (rest.size() >= 4) rest.resize(rest.size() - 4);
-    else if (packed.size() >= 4 && hex(byte_view(packed).last(4)) == "0000ffff") packed.resize(packed.size() - 4);
-    else rest.push_back(std::byte{0});
+    if (rest.size() >= 4)
+        rest.resize(rest.size() - 4);
+    else if (packed.size() >= 4 && hex(byte_view(packed).last(4)) == "0000ffff")
+        packed.resize(packed.size() - 4);
+    else
+        rest.push_back(std::byte{0});
     hawser::append(packed, rest);
     auto op = text ? opcode::text : opcode::binary;
     std::uint8_t rsv = ws::compressed_bit;
@@ -79,15 +86,21 @@ TEST_CASE("compression: zlib inflates what we compress", "[ws][deflate][property
     CHECK(rc::check("zlib inflates it", [] {
         const int bits = *rc::gen::inRange(9, 16);
         const bool takeover = *rc::gen::arbitrary<bool>();
-        const auto codec = make({.level = *rc::gen::inRange(1, 10), .memory_level = *rc::gen::inRange(1, 10), .window_bits = bits,
-                                 .context_takeover = takeover, .min_size = 1}, "permessage-deflate");
+        const auto codec = make({.level = *rc::gen::inRange(1, 10),
+                                 .memory_level = *rc::gen::inRange(1, 10),
+                                 .window_bits = bits,
+                                 .context_takeover = takeover,
+                                 .min_size = 1},
+                                "permessage-deflate");
         zlib_inflater peer(bits);
         for (int i = *rc::gen::inRange(0, 12); i > 0; --i) {
             const auto payload = random_payload();
             const std::size_t cut = *rc::gen::inRange<std::size_t>(0, payload.size() + 1);
             ws::gather_buffer out;
             if (*rc::gen::inRange(0, 8) == 0) codec->discard();
-            if (!codec->compress(out, *rc::gen::arbitrary<bool>(), byte_view(payload).first(cut), byte_view(payload).subspan(cut))) continue;
+            if (!codec->compress(out, *rc::gen::arbitrary<bool>(), byte_view(payload).first(cut),
+                                 byte_view(payload).subspan(cut)))
+                continue;
             RC_ASSERT(out.size() < payload.size());
             RC_ASSERT(peer.message(out.bytes()) == payload);
             if (!takeover) peer.reset();
@@ -133,17 +146,20 @@ TEST_CASE("D1, D2, F16: damaged compressed data give the same at any split, and 
         for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
             auto payload = random_payload();
             if (*rc::gen::arbitrary<bool>() && !payload.empty())
-                payload[*rc::gen::inRange<std::size_t>(0, payload.size())] = static_cast<std::byte>(*rc::gen::inRange(0, 256));
+                payload[*rc::gen::inRange<std::size_t>(0, payload.size())] =
+                    static_cast<std::byte>(*rc::gen::inRange(0, 256));
             append_message(wire, side, zlib, payload, *rc::gen::arbitrary<bool>());
         }
         // Payload bits most of all: the frames stay what they are.
         for (int i = *rc::gen::inRange(0, 3); i > 0; --i)
             wire[*rc::gen::inRange<std::size_t>(std::min<std::size_t>(14, wire.size() - 1), wire.size())] ^=
                 static_cast<std::byte>(1 << *rc::gen::inRange(0, 8));
-        const std::string offer = *rc::gen::arbitrary<bool>() ? "permessage-deflate" : "permessage-deflate; client_no_context_takeover";
+        const std::string offer =
+            *rc::gen::arbitrary<bool>() ? "permessage-deflate" : "permessage-deflate; client_no_context_takeover";
         ws::reader whole(side, limits, make({}, offer)), split(side, limits, make({}, offer));
         const event_log expected = read_split(whole, wire, {});
         RC_ASSERT(read_split(split, wire, random_splits(wire.size()), *rc::gen::arbitrary<bool>()) == expected);
-        for (const auto& line : expected) RC_ASSERT(line.size() <= 2 * limits.max_message_size + 20);
+        for (const auto& line : expected)
+            RC_ASSERT(line.size() <= 2 * limits.max_message_size + 20);
     }));
 }

@@ -69,7 +69,8 @@ public:
 
     byte_vector message(byte_view payload) {
         byte_vector in(payload.begin(), payload.end());
-        for (const int b : {0x00, 0x00, 0xff, 0xff}) in.push_back(static_cast<std::byte>(b));
+        for (const int b : {0x00, 0x00, 0xff, 0xff})
+            in.push_back(static_cast<std::byte>(b));
         return pump_zlib(z_, in, [](z_stream& z) { return ::inflate(&z, Z_SYNC_FLUSH); });
     }
     void reset() { (void)inflateReset(&z_); }
@@ -105,7 +106,8 @@ inline const byte_vector& gib_bomb() {
         zlib_compressor zlib(15, 9);
         const byte_vector one = zlib.run(byte_vector(1 << 20), Z_FULL_FLUSH);
         byte_vector out;
-        for (int i = 0; i < 1024; ++i) hawser::append(out, one);
+        for (int i = 0; i < 1024; ++i)
+            hawser::append(out, one);
         out.resize(out.size() - 4);
         return out;
     }();

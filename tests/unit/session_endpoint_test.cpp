@@ -270,6 +270,51 @@ TEST_CASE("rule 1: the session ends before the numbers do", "[session]") {
     c.open();
     CHECK(c.ep.out().written_through() == 1);
 }
+TEST_CASE("rule 1: the session ends also when the last acknowledgement comes with something else", "[session]") {
+    auto o = one_end::defaults(session::side::client);
+    o.sequence_end = 3;
+    constexpr const char* over = "end_session: sequence numbers are exhausted ";
+    const auto sent = [](one_end& e) {
+        for (const char* text : {"a", "b", "c"}) e.send(text);
+        (void)e.out();
+    };
+    SECTION("RESUMED") {
+        one_end c(o);
+        c.open();
+        sent(c);
+        c.ep.detach();
+        c.ep.attach_client();
+        (void)c.out();
+        CHECK(c.in_frame(resumed_at(2, 1, 1)) == "resumed");
+        CHECK(c.out() == texts{"ack 0 credit=8/1000", "ping 0 credit=8/1000"});
+        CHECK(c.in_position(frame_type::pong, 2) == std::string(over) + "1000");
+    }
+    SECTION("DATA") {
+        one_end c(o);
+        c.open();
+        sent(c);
+        session::data d;
+        d.seq = 1;
+        d.has_ack = true;
+        d.ack = {2, 100, 100'000};
+        session::encode(c.buffer, d, {}, false);
+        CHECK(c.in(c.buffer) == "deliver 1 '' id=41");
+        CHECK(c.out() == texts{"ping 0 credit=8/1000"});
+        CHECK(c.in_position(frame_type::pong, 2) == std::string(over) + "1000");
+    }
+    SECTION("RESUME") {
+        o.side = session::side::server;
+        one_end s(o);
+        s.accept();
+        sent(s);
+        s.ep.detach();
+        s.ep.attach_resume(resume_at(1, 2, 1, 1), filled<32>(0x71));
+        (void)s.out();
+        CHECK(s.in_ack(2) == "resumed");
+        CHECK(s.out() == texts{"ping 0 credit=8/1000"});
+        CHECK(s.in_position(frame_type::pong, 2).starts_with(over));
+    }
+}
 TEST_CASE("rule 8: with checksums agreed, a frame without one is refused", "[session]") {
     auto o = one_end::defaults(session::side::server);
     o.checksum = true;

@@ -35,7 +35,9 @@ std::optional<byte_vector> packed(ws::message_codec& codec, byte_view in, bool t
     if (!codec.compress(out, text, in.first(first), in.subspan(first))) return std::nullopt;
     return byte_vector(out.bytes().begin(), out.bytes().end());
 }
-std::optional<byte_vector> packed(ws::message_codec& codec, std::string_view in) { return packed(codec, as_bytes(in), true); }
+std::optional<byte_vector> packed(ws::message_codec& codec, std::string_view in) {
+    return packed(codec, as_bytes(in), true);
+}
 errc inflate(ws::message_codec& codec, byte_view payload) {
     ws::gather_buffer out;
     return codec.inflate(out, payload, true, 1 << 20);
@@ -222,6 +224,19 @@ TEST_CASE("D7: without takeover nothing is held between messages", "[ws][deflate
     }
 }
 
+TEST_CASE("codec: after an error nothing is held of the message", "[ws][deflate]") {
+    const auto codec = make();
+    zlib_compressor peer;
+    const auto payload = peer.message(feed_text(10'000));
+    ws::gather_buffer out;
+    CHECK(codec->inflate(out, payload, false, 100) == errc::message_too_big);
+    CHECK(out.size() == 100);
+    CHECK(codec->held_bytes() == sizeof(ws::deflate_codec));
+    out.clear();
+    CHECK(codec->inflate(out, from_hex("07"), false, 100) == errc::bad_compression);
+    CHECK(codec->held_bytes() == sizeof(ws::deflate_codec));
+}
+
 TEST_CASE("D1: while a bomb of a GiB is refused the process grows by the limit at most", "[ws][deflate]") {
     constexpr std::size_t limit = std::size_t{50} << 20;
     const byte_vector input = frame(role::client, opcode::binary, gib_bomb(), true, ws::compressed_bit);
@@ -247,7 +262,8 @@ TEST_CASE("D1: while a bomb of a GiB is refused the process grows by the limit a
 TEST_CASE("endpoint: messages are compressed in both roles, and marked by RSV1", "[ws][deflate]") {
     struct zero_keys {
         static bool fill(void*, byte_span out) noexcept {
-            for (std::byte& b : out) b = std::byte{7};
+            for (std::byte& b : out)
+                b = std::byte{7};
             return true;
         }
     };
@@ -279,7 +295,8 @@ TEST_CASE("endpoint: a compressed message that could not be masked leaves the co
     struct source {
         bool fails = false;
         static bool fill(void* self, byte_span out) noexcept {
-            for (std::byte& b : out) b = std::byte{9};
+            for (std::byte& b : out)
+                b = std::byte{9};
             return !static_cast<source*>(self)->fails;
         }
     } keys;

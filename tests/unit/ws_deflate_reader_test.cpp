@@ -42,7 +42,8 @@ void expect(role side, const byte_vector& input, const event_log& expected, cons
             REQUIRE(got == expected);
         }
         std::vector<std::size_t> all;
-        for (std::size_t i = 1; i < input.size(); ++i) all.push_back(i);
+        for (std::size_t i = 1; i < input.size(); ++i)
+            all.push_back(i);
         ws::reader r(side, limits, codec(takeover));
         REQUIRE(read_split(r, input, all, pause) == expected);
     }
@@ -50,7 +51,9 @@ void expect(role side, const byte_vector& input, const event_log& expected, cons
 void expect(std::string_view kind, std::string_view text, role side, const byte_vector& input, bool takeover = true) {
     expect(side, input, {std::string(kind) + ":" + hex(hawser::as_bytes(text))}, {}, takeover);
 }
-std::string error(errc e, unsigned code) { return "error:" + std::to_string(static_cast<int>(e)) + ":" + std::to_string(code); }
+std::string error(errc e, unsigned code) {
+    return "error:" + std::to_string(static_cast<int>(e)) + ":" + std::to_string(code);
+}
 const std::string corrupt = error(errc::bad_compression, 1007);
 const std::string bad_text = error(errc::invalid_utf8, 1007);
 const std::string too_big = error(errc::message_too_big, 1009);
@@ -60,18 +63,24 @@ const std::string reserved = error(errc::reserved_bits, 1002);
 
 TEST_CASE("RFC 7692 7.2.3: the examples", "[ws][deflate]") {
     for (const role side : both_roles) {
-        const auto one = [&](std::string_view payload) { return frame(side, opcode::text, from_hex(payload), true, rsv1); };
+        const auto one = [&](std::string_view payload) {
+            return frame(side, opcode::text, from_hex(payload), true, rsv1);
+        };
         expect("text", "Hello", side, one("f248cdc9c90700"));
-        expect("text", "Hello", side, one("000500faff48656c6c6f00"));         // a block without compression
-        expect("text", "Hello", side, one("f348cdc9c9070000"));               // a block that says it is the last
-        expect("text", "Hello", side, one("f248050000" "00ffffcac9c90700"));  // two blocks
-        expect("text", "", side, one("00"));                                  // nothing
-        expect("text", "Hello", side, join({frame(side, opcode::text, from_hex("f248cd"), false, rsv1),
-                                            frame(side, opcode::continuation, from_hex("c9c90700"))}));
+        expect("text", "Hello", side, one("000500faff48656c6c6f00"));  // a block without compression
+        expect("text", "Hello", side, one("f348cdc9c9070000"));        // a block that says it is the last
+        expect("text", "Hello", side,
+               one("f248050000"
+                   "00ffffcac9c90700"));      // two blocks
+        expect("text", "", side, one("00"));  // nothing
+        expect("text", "Hello", side,
+               join({frame(side, opcode::text, from_hex("f248cd"), false, rsv1),
+                     frame(side, opcode::continuation, from_hex("c9c90700"))}));
     }
 }
 
-TEST_CASE("RFC 7692 7.2.3.2: with takeover a message refers back to earlier ones, without it does not", "[ws][deflate]") {
+TEST_CASE("RFC 7692 7.2.3.2: with takeover a message refers back to earlier ones, without it does not",
+          "[ws][deflate]") {
     for (const role side : both_roles) {
         const auto hello = frame(side, opcode::text, from_hex("f248cdc9c90700"), true, rsv1);
         const auto again = frame(side, opcode::text, from_hex("f200110000"), true, rsv1);
@@ -90,6 +99,10 @@ TEST_CASE("RFC 7692 7.2.3.4: the window outlives a block that says it is the las
         const std::string text = "text:48656c6c6f";
         expect(side, join({last, again}), {text, text});
         expect(side, join({cut, again}), {text, text});
+        // The same where the text exactly fills the memory that was made for it.
+        const std::string full(512, 'a');
+        const auto exact = zlib_compressor().run(hawser::as_bytes(full), Z_FINISH);
+        expect("text", full, side, frame(side, opcode::text, exact, true, rsv1));
     }
 }
 
@@ -97,20 +110,23 @@ TEST_CASE("F26: a message sent as it is on a compressed connection is delivered 
     for (const role side : both_roles)
         for (const bool takeover : {true, false}) {
             const auto hello = frame(side, opcode::text, from_hex("f248cdc9c90700"), true, rsv1);
-            expect(side, join({frame(side, opcode::text, "plain"), hello, frame(side, opcode::binary, "plain"),
-                               frame(side, opcode::text, "pl", false), frame(side, opcode::continuation, "ain"), hello}),
-                   {"text:706c61696e", "text:48656c6c6f", "binary:706c61696e", "text:706c61696e", "text:48656c6c6f"}, {}, takeover);
+            expect(side,
+                   join({frame(side, opcode::text, "plain"), hello, frame(side, opcode::binary, "plain"),
+                         frame(side, opcode::text, "pl", false), frame(side, opcode::continuation, "ain"), hello}),
+                   {"text:706c61696e", "text:48656c6c6f", "binary:706c61696e", "text:706c61696e", "text:48656c6c6f"},
+                   {}, takeover);
         }
 }
 
 TEST_CASE("F12: pings between the fragments of a compressed message", "[ws][deflate]") {
     for (const role side : both_roles)
-        expect(side, join({frame(side, opcode::text, from_hex("f2"), false, rsv1), frame(side, opcode::ping, "1"),
-                           frame(side, opcode::continuation, from_hex(""), false),
-                           frame(side, opcode::continuation, from_hex("48cdc9"), false), frame(side, opcode::ping, "2"),
-                           frame(side, opcode::continuation, from_hex("c90700"), false),
-                           frame(side, opcode::continuation, "")}),
-               {"ping:31", "ping:32", "text:48656c6c6f"});
+        expect(
+            side,
+            join({frame(side, opcode::text, from_hex("f2"), false, rsv1), frame(side, opcode::ping, "1"),
+                  frame(side, opcode::continuation, from_hex(""), false),
+                  frame(side, opcode::continuation, from_hex("48cdc9"), false), frame(side, opcode::ping, "2"),
+                  frame(side, opcode::continuation, from_hex("c90700"), false), frame(side, opcode::continuation, "")}),
+            {"ping:31", "ping:32", "text:48656c6c6f"});
 }
 
 TEST_CASE("D1: a deflate bomb ends at the first byte over the limit, while it is inflated", "[ws][deflate]") {
@@ -121,7 +137,9 @@ TEST_CASE("D1: a deflate bomb ends at the first byte over the limit, while it is
             const auto exact = peer.message(std::string(1000, '\0'));
             peer.reset();
             const auto over = peer.message(std::string(1001, '\0'));
-            const auto binary = [&](const byte_vector& p, bool fin = true) { return frame(side, opcode::binary, p, fin, rsv1); };
+            const auto binary = [&](const byte_vector& p, bool fin = true) {
+                return frame(side, opcode::binary, p, fin, rsv1);
+            };
             expect(side, binary(exact), {"binary:" + std::string(2000, '0')}, limits, takeover);
             expect(side, binary(over), {too_big}, limits, takeover);
             // Without its end: it is not waited for.
@@ -179,14 +197,13 @@ TEST_CASE("D1, F7: a compressed frame longer than any compressed message of the 
 TEST_CASE("D2: corrupt compressed data get 1007", "[ws][deflate]") {
     for (const role side : both_roles)
         for (const bool takeover : {true, false})
-            for (const std::string_view bad :
-                 {"07",                // a type of block that does not exist
-                  "ff",                // the same
-                  "0005000000",        // lengths that do not match
-                  "f200110000",        // a distance with nothing before it
-                  "f248cdc9",          // cut off within a block
-                  "f348cdc9c90700ff",  // garbage behind the last block
-                  "edc1010d000000c2"}) {
+            for (const std::string_view bad : {"07",                // a type of block that does not exist
+                                               "ff",                // the same
+                                               "0005000000",        // lengths that do not match
+                                               "f200110000",        // a distance with nothing before it
+                                               "f248cdc9",          // cut off within a block
+                                               "f348cdc9c90700ff",  // garbage behind the last block
+                                               "edc1010d000000c2"}) {
                 CAPTURE(bad);
                 const auto payload = from_hex(bad);
                 expect(side, frame(side, opcode::binary, payload, true, rsv1), {corrupt}, {}, takeover);
@@ -207,9 +224,12 @@ TEST_CASE("D3: RSV1 on a control or a continuation frame gets 1002", "[ws][defla
         for (const opcode op : {opcode::ping, opcode::pong, opcode::close})
             expect(side, frame(side, op, from_hex("0000"), true, rsv1), {reserved});
         const auto begin = [&](std::uint8_t rsv) { return frame(side, opcode::text, from_hex("f248"), false, rsv); };
-        expect(side, join({begin(rsv1), frame(side, opcode::continuation, from_hex("cdc9c90700"), true, rsv1)}), {reserved});
-        expect(side, join({frame(side, opcode::text, "a", false), frame(side, opcode::continuation, "b", true, rsv1)}), {reserved});
-        for (const std::uint8_t other : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{5}, std::uint8_t{6}, std::uint8_t{7}})
+        expect(side, join({begin(rsv1), frame(side, opcode::continuation, from_hex("cdc9c90700"), true, rsv1)}),
+               {reserved});
+        expect(side, join({frame(side, opcode::text, "a", false), frame(side, opcode::continuation, "b", true, rsv1)}),
+               {reserved});
+        for (const std::uint8_t other :
+             {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{5}, std::uint8_t{6}, std::uint8_t{7}})
             expect(side, begin(other), {reserved});
     }
 }
@@ -226,7 +246,8 @@ TEST_CASE("F17, F18: text is checked behind the inflater, and fails in the middl
             zlib_compressor peer;
             const auto text = [&](std::string_view t, bool fin = true) {
                 peer.reset();
-                return frame(side, opcode::text, fin ? peer.message(t) : peer.run(hawser::as_bytes(t), Z_SYNC_FLUSH), fin, rsv1);
+                return frame(side, opcode::text, fin ? peer.message(t) : peer.run(hawser::as_bytes(t), Z_SYNC_FLUSH),
+                             fin, rsv1);
             };
             expect("text", "K\xc3\xb6ln \xf0\x9f\x98\x80", side, text("K\xc3\xb6ln \xf0\x9f\x98\x80"), takeover);
             expect(side, text("K\xc3\xb6ln \xed\xa0\x80"), {bad_text}, {}, takeover);
@@ -234,18 +255,21 @@ TEST_CASE("F17, F18: text is checked behind the inflater, and fails in the middl
             expect(side, text("wrong \xff", false), {bad_text}, {}, takeover);  // no end is waited for
             // Binary is not text; and a code point may be split between frames.
             peer.reset();
-            expect("binary", "\xff\xfe", side, frame(side, opcode::binary, peer.message("\xff\xfe"), true, rsv1), takeover);
+            expect("binary", "\xff\xfe", side, frame(side, opcode::binary, peer.message("\xff\xfe"), true, rsv1),
+                   takeover);
             peer.reset();
             const auto first = peer.run(hawser::as_bytes("\xf0\x9f"), Z_SYNC_FLUSH);
             expect("text", "\xf0\x9f\x98\x80", side,
                    join({frame(side, opcode::text, first, false, rsv1),
-                         frame(side, opcode::continuation, peer.message("\x98\x80"))}), takeover);
+                         frame(side, opcode::continuation, peer.message("\x98\x80"))}),
+                   takeover);
         }
 }
 
 TEST_CASE("max_fragments: it holds for a compressed message too", "[ws][deflate]") {
     for (const role side : both_roles)
-        expect(side, join({frame(side, opcode::binary, from_hex("f2"), false, rsv1), frame(side, opcode::continuation, "", false),
-                           frame(side, opcode::continuation, "", false)}),
+        expect(side,
+               join({frame(side, opcode::binary, from_hex("f2"), false, rsv1),
+                     frame(side, opcode::continuation, "", false), frame(side, opcode::continuation, "", false)}),
                {too_big}, {.max_fragments = 2});
 }

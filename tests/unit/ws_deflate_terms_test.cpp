@@ -49,8 +49,10 @@ TEST_CASE("RFC 7692 7.1: what a server answers to an offer", "[ws][deflate]") {
     CHECK(answered("permessage-deflate; client_max_window_bits=8") == "permessage-deflate; client_max_window_bits=8");
     CHECK(answered("permessage-deflate; server_max_window_bits=10") == "permessage-deflate; server_max_window_bits=10");
     CHECK(answered("permessage-deflate; server_max_window_bits=15") == "permessage-deflate; server_max_window_bits=15");
-    CHECK(answered("permessage-deflate; server_no_context_takeover") == "permessage-deflate; server_no_context_takeover");
-    CHECK(answered("permessage-deflate; client_no_context_takeover") == "permessage-deflate; client_no_context_takeover");
+    CHECK(answered("permessage-deflate; server_no_context_takeover") ==
+          "permessage-deflate; server_no_context_takeover");
+    CHECK(answered("permessage-deflate; client_no_context_takeover") ==
+          "permessage-deflate; client_no_context_takeover");
     CHECK(answered("permessage-deflate; client_max_window_bits=\"12\"; server_no_context_takeover") ==
           "permessage-deflate; server_no_context_takeover; client_max_window_bits=12");
 }
@@ -69,13 +71,26 @@ TEST_CASE("RFC 7692 7.1: a server's own wishes; a client is only asked for a win
 
 TEST_CASE("H18, RFC 7692 7.1: a server declines an offer with a parameter that is wrong, and takes the next",
           "[ws][deflate]") {
-    for (const std::string_view bad :
-         {"server_no_context_takeover=1", "client_no_context_takeover=true", "server_max_window_bits",
-          "server_max_window_bits=7", "server_max_window_bits=16", "server_max_window_bits=09", "server_max_window_bits=0",
-          "server_max_window_bits=1", "server_max_window_bits=100", "server_max_window_bits=1x",
-          "client_max_window_bits=7", "client_max_window_bits=16", "client_max_window_bits=08", "client_max_window_bits=+9",
-          "unknown", "unknown=1", "Server_No_Context_Takeover", "server_no_context_takeover; server_no_context_takeover",
-          "client_max_window_bits; client_max_window_bits=10", "server_max_window_bits=10; server_max_window_bits=10"}) {
+    for (const std::string_view bad : {"server_no_context_takeover=1",
+                                       "client_no_context_takeover=true",
+                                       "server_max_window_bits",
+                                       "server_max_window_bits=7",
+                                       "server_max_window_bits=16",
+                                       "server_max_window_bits=09",
+                                       "server_max_window_bits=0",
+                                       "server_max_window_bits=1",
+                                       "server_max_window_bits=100",
+                                       "server_max_window_bits=1x",
+                                       "client_max_window_bits=7",
+                                       "client_max_window_bits=16",
+                                       "client_max_window_bits=08",
+                                       "client_max_window_bits=+9",
+                                       "unknown",
+                                       "unknown=1",
+                                       "Server_No_Context_Takeover",
+                                       "server_no_context_takeover; server_no_context_takeover",
+                                       "client_max_window_bits; client_max_window_bits=10",
+                                       "server_max_window_bits=10; server_max_window_bits=10"}) {
         CAPTURE(bad);
         const std::string offer = "permessage-deflate; " + std::string(bad);
         CHECK(answered(offer).empty());
@@ -150,13 +165,17 @@ TEST_CASE("deflate: each end of any pair of options understands the other", "[ws
         for (const int peer : {9, 12, 15})
             for (const bool takeover : {false, true})
                 for (const bool peer_takeover : {false, true}) {
-                    const deflate_options client{.window_bits = own, .peer_window_bits = peer,
-                                                 .context_takeover = takeover, .peer_context_takeover = peer_takeover};
+                    const deflate_options client{.window_bits = own,
+                                                 .peer_window_bits = peer,
+                                                 .context_takeover = takeover,
+                                                 .peer_context_takeover = peer_takeover};
                     for (const deflate_options& server :
                          {deflate_options{}, deflate_options{.window_bits = 10, .peer_window_bits = 10},
-                          deflate_options{.context_takeover = false}, deflate_options{.peer_context_takeover = false}}) {
+                          deflate_options{.context_takeover = false},
+                          deflate_options{.peer_context_takeover = false}}) {
                         std::unique_ptr<ws::message_codec> near, far;
-                        const auto answer = hawser::deflate(server)->accept(parsed(hawser::deflate(client)->offer()), nullptr, far);
+                        const auto answer =
+                            hawser::deflate(server)->accept(parsed(hawser::deflate(client)->offer()), nullptr, far);
                         CAPTURE(answer);
                         REQUIRE(hawser::deflate(client)->confirm(parsed(answer), near) == errc{});
                         const auto& a = static_cast<ws::deflate_codec&>(*near).agreed();

@@ -22,6 +22,15 @@ enum class errc {
     write_stalled = 7,      ///< the peer did not read for `write_stall_timeout`
     close_timeout = 8,      ///< the close handshake did not end within `close_timeout`
     refused = 9,            ///< the server answered the upgrade with an HTTP status other than 101
+    tls_failed = 10,             ///< the TLS handshake or a record of TLS failed
+    tls_truncated = 11,          ///< the connection ended without TLS's close_notify: something may be cut off
+    tls_incompatible = 12,       ///< no version, cipher or protocol of TLS in common
+    certificate_untrusted = 13,  ///< the peer's certificate is missing, or nobody who is trusted has signed it
+    certificate_expired = 14,    ///< the peer's certificate is not valid any more, or not yet
+    certificate_name = 15,       ///< the server's certificate is for another host
+    certificate_refused = 16,    ///< the peer refused the certificate of this side, or wants one
+    proxy_failed = 17,           ///< the proxy did not make the connection
+    proxy_unauthorized = 18,     ///< the proxy refuses the credentials, or wants some (407)
 
     // The HTTP/1.1 upgrade.
     bad_request = 20,            ///< malformed request (400)
@@ -97,6 +106,7 @@ enum class errc {
     unknown_ticket = 126,        ///< the ticket was not issued here, or is too old to tell
     handler_failed = 127,        ///< a critical callback of the application threw
     store_failed = 128,          ///< the store reported an error
+    tls_missing = 129,           ///< a wss URL and no `options::tls`
 };
 
 /// Conditions to branch on: `if (ec == hawser::condition::retryable)`.
@@ -138,6 +148,15 @@ inline constexpr errc_text errc_texts[] = {
     {errc::write_stalled, "the peer stopped reading"},
     {errc::close_timeout, "the close handshake timed out"},
     {errc::refused, "the server refused the upgrade"},
+    {errc::tls_failed, "TLS failed"},
+    {errc::tls_truncated, "the connection ended without TLS's close_notify"},
+    {errc::tls_incompatible, "no version, cipher or protocol of TLS in common with the peer"},
+    {errc::certificate_untrusted, "the peer's certificate is not trusted"},
+    {errc::certificate_expired, "the peer's certificate is expired or not yet valid"},
+    {errc::certificate_name, "the server's certificate is for another host"},
+    {errc::certificate_refused, "the peer refused the certificate of this side, or wants one"},
+    {errc::proxy_failed, "the proxy did not make the connection"},
+    {errc::proxy_unauthorized, "the proxy refused the credentials"},
     {errc::bad_request, "malformed upgrade request"},
     {errc::bad_response, "malformed upgrade response"},
     {errc::bad_accept, "Sec-WebSocket-Accept is missing or wrong"},
@@ -201,6 +220,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::unknown_ticket, "unknown ticket"},
     {errc::handler_failed, "a critical callback threw"},
     {errc::store_failed, "the store reported an error"},
+    {errc::tls_missing, "wss needs TLS: set options::tls to hawser::tls() of <hawser/tls.hpp>"},
 };
 
 [[nodiscard]] constexpr condition condition_of(errc e) noexcept {
@@ -213,7 +233,8 @@ inline constexpr errc_text errc_texts[] = {
     case errc::too_many_waiters: case errc::out_of_memory: case errc::table_full:
     case errc::random_failed: case errc::not_connected: case errc::refused:
     case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
-    case errc::bad_extension: case errc::bad_response:
+    case errc::bad_extension: case errc::bad_response: case errc::tls_failed:
+    case errc::tls_truncated: case errc::proxy_failed:
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:

@@ -58,7 +58,18 @@ namespace hawser::inline v0::detail {
     X(opening_before_commit, "durability: epoch and token, before the frame that rests on them")   \
     X(report_before_commit, "durability: removal from the outbox, before the outcome is reported") \
     X(dedup_forgets, "21: ids are remembered across sessions")                                     \
-    X(dedup_by_hash, "21: equality compares the whole id")
+    X(dedup_by_hash, "21: equality compares the whole id")                                         \
+    X(limits_ignored, "budgets hold")                                                              \
+    X(pause_without_resume, "each pause gets exactly one resume")                                  \
+    X(told_after_destruction, "no callback after destruction")                                     \
+    X(ghost_session, "no ghosts: what ended is forgotten")                                         \
+    X(open_breaker_permits, "no attempt while the breaker is open")                                \
+    X(delay_beyond_maximum, "every delay is in [0, max]")                                          \
+    X(mask_used_again, "a fresh mask for each frame")                                              \
+    X(sends_after_close, "nothing is sent after Close")                                            \
+    X(acknowledged_not_counted, "metrics conserve")                                                \
+    X(attempt_without_deadline, "every wait has a deadline")                                       \
+    X(seed_from_address, "the same seed gives the same trace")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {

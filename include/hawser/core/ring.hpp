@@ -41,6 +41,20 @@ public:
     [[nodiscard]] T& back() noexcept { return (*this)[size_ - 1]; }
     ///@}
 
+    /// Makes room, so that the next `push_back` or `push_front` does not throw. Throws std::bad_alloc.
+    void reserve_one() {
+        if (size_ < capacity_) return;
+        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
+        T* fresh = std::allocator<T>{}.allocate(grown);
+        for (std::size_t i = 0; i < size_; ++i) {
+            std::construct_at(fresh + i, std::move(slots_[index(i)]));
+            std::destroy_at(slots_ + index(i));
+        }
+        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        slots_ = fresh;
+        capacity_ = grown;
+        head_ = 0;
+    }
     /// Throws std::bad_alloc when it must grow and cannot; the ring is unchanged then.
     T& push_back(T value) {
         reserve_one();
@@ -94,19 +108,6 @@ public:
 
 private:
     [[nodiscard]] std::size_t index(std::size_t i) const noexcept { return (head_ + i) & (capacity_ - 1); }
-    void reserve_one() {
-        if (size_ < capacity_) return;
-        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
-        T* fresh = std::allocator<T>{}.allocate(grown);
-        for (std::size_t i = 0; i < size_; ++i) {
-            std::construct_at(fresh + i, std::move(slots_[index(i)]));
-            std::destroy_at(slots_ + index(i));
-        }
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
-        slots_ = fresh;
-        capacity_ = grown;
-        head_ = 0;
-    }
 
     T* slots_ = nullptr;
     std::size_t capacity_ = 0;

@@ -38,6 +38,9 @@ struct url {
         return out;
     }
 
+    /// The URL in its normal form.
+    [[nodiscard]] std::string text() const { return scheme + "://" + authority() + target; }
+
     /// Whether all parts are equal.
     friend bool operator==(const url&, const url&) = default;
 };

@@ -20,6 +20,7 @@
 /// gRPC "Connection Backoff Protocol" (1 s, 1.6); AWS C IoT (`min_connected_time_to_reset`).
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/policy/check.hpp>
 #include <hawser/policy/random.hpp>
@@ -155,6 +156,7 @@ public:
         previous_ = std::min(Jitter::draw(rng_, range), max);
         if (attempts_ != UINT64_MAX) ++attempts_;
         const duration hint = std::clamp<duration>(server_hint.value_or(duration{0}), duration{0}, options_.max_server_hint);
+        if (detail::planted(detail::bug::delay_beyond_maximum)) previous_ *= 20;
         return hint + duration{static_cast<duration::rep>(previous_)};
     }
 

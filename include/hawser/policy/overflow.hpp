@@ -19,6 +19,7 @@
 #pragma once
 
 #include <hawser/core/config.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/policy/check.hpp>
 
 #include <concepts>
@@ -45,7 +46,7 @@ struct overflow_limits {
 
     /// Whether one more of `size` bytes goes in. One is always allowed when nothing is queued.
     [[nodiscard]] constexpr bool fits(std::size_t queued_bytes, std::size_t queued_messages, std::size_t size) const noexcept {
-        if (queued_messages == 0) return true;
+        if (queued_messages == 0 || detail::planted(detail::bug::limits_ignored)) return true;
         return queued_messages < max_messages && queued_bytes <= high_watermark && size <= high_watermark - queued_bytes;
     }
 };
@@ -98,7 +99,7 @@ public:
     [[nodiscard]] bool on_drained(std::size_t queued_bytes, std::size_t queued_messages) noexcept {
         if (!paused_ || queued_bytes > limits_.low_watermark || queued_messages > limits_.max_messages / 2) return false;
         paused_ = false;
-        return true;
+        return !detail::planted(detail::bug::pause_without_resume);
     }
     /// Whether producers wait.
     [[nodiscard]] bool paused() const noexcept { return paused_; }

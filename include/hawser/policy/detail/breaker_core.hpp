@@ -3,6 +3,7 @@
 /// The circuit breaker without its lock: options, permits and the state machine.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/policy/check.hpp>
 #include <hawser/policy/detail/outcome_window.hpp>
@@ -81,7 +82,7 @@ public:
     [[nodiscard]] std::optional<breaker_permit> try_acquire(time_point now) {
         if (state_ == breaker_state::half_open && now >= until_) end_half_open(now);
         if (state_ == breaker_state::open && now >= until_) enter_half_open(now);
-        if (state_ == breaker_state::open) return std::nullopt;
+        if (state_ == breaker_state::open && !planted(bug::open_breaker_permits)) return std::nullopt;
         if (state_ == breaker_state::closed) return breaker_permit{generation_, false};
         if (!slot_free()) return std::nullopt;
         ++outstanding_;

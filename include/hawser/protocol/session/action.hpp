@@ -43,6 +43,7 @@ struct action {
 struct outgoing_frame {
     byte_view head;
     const message* body = nullptr;
+    bool again = false;  ///< the message was written before, on an earlier link
 };
 
 }  // namespace session

@@ -3,6 +3,7 @@
 /// The optional checksum of a frame. It finds damage, not malice: see docs/protocol.md.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/xxh3.hpp>
 #include <hawser/protocol/session/frame.hpp>
 
@@ -28,7 +29,7 @@ inline constexpr std::size_t checksum_size = 4;
 /// Verifies the checksum, where the frame has one. Precondition: `decode(frame, e)` succeeded.
 /// `payload` is the tail of `frame` that is the application's; empty for frames without.
 [[nodiscard]] inline bool checksum_matches(byte_view frame, const envelope& e, byte_view payload) noexcept {
-    if (!e.has(flag::checksum)) return true;
+    if (!e.has(flag::checksum) || planted(bug::checksum_unchecked)) return true;
     constexpr std::size_t begin = checksum_offset + checksum_size;
     const byte_view head = frame.subspan(begin, frame.size() - begin - payload.size());
     return load_le<std::uint32_t>(frame.data() + checksum_offset) == checksum_of(e.type, e.flags, head, payload);

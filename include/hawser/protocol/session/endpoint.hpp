@@ -144,6 +144,7 @@ private:
     // detail/data_path.hpp
     [[nodiscard]] action on_position(byte_view frame, const envelope& e);
     [[nodiscard]] std::error_code apply(const ack_fields& f);
+    void ping_if_exhausted() noexcept;
     [[nodiscard]] action on_data(byte_view frame, const envelope& e, time_point now);
     [[nodiscard]] action on_gap() noexcept;
     [[nodiscard]] action on_datagram(byte_view frame, const envelope& e);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/planted.hpp>
 
 #include <array>
 #include <cstddef>
@@ -13,6 +14,8 @@
 
 namespace hawser::inline v0 {
 namespace session {
+
+using hawser::detail::bug;
 
 inline constexpr std::string_view subprotocol = "hawser.v1";
 inline constexpr std::uint8_t version = 1;

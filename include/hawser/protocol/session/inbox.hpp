@@ -3,6 +3,7 @@
 /// The receiving half of a session: positions, credit, and when to acknowledge.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/protocol/session/frame.hpp>
@@ -70,7 +71,10 @@ public:
         if (seq <= accepted_ || seq > received_) return;
         pending_[static_cast<std::size_t>(seq - accepted_ - 1)].done = true;
         std::uint64_t prefix = 0;
-        while (prefix < pending_.size() && pending_[static_cast<std::size_t>(prefix)].done) ++prefix;
+        const auto done = [this](std::uint64_t i) {
+            return pending_[static_cast<std::size_t>(i)].done || planted(bug::prefix_with_holes);
+        };
+        while (prefix < pending_.size() && done(prefix)) ++prefix;
         if (prefix == 0) return;
         (void)log_.add(record_kind::accepted, 0, accepted_ + prefix);
         for (; prefix > 0; --prefix, ++accepted_) {
@@ -80,7 +84,9 @@ public:
         }
         const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
                           (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
-        request_ack(now, half || (due_ != 0 && accepted_ >= due_));
+        const bool waited_for = due_ != 0 && accepted_ >= due_ && !planted(bug::ack_now_unheeded);
+        request_ack(now, half || waited_for);
+        if (planted(bug::ack_before_commit)) durable_accepted_ = accepted_;
     }
 
     void begin_commit() noexcept {
@@ -94,7 +100,8 @@ public:
 
     /// What an ACK says now: the durable position, and credit counted from it.
     [[nodiscard]] ack_fields ack() const noexcept {
-        return {durable_accepted_, durable_accepted_ + limits_.window_messages,
+        const std::uint64_t told = planted(bug::ack_of_received) ? received_ : durable_accepted_;
+        return {told, durable_accepted_ + limits_.window_messages,
                 durable_bytes_ + limits_.window_bytes};
     }
     /// An ACK should leave with the end of this batch.
@@ -104,7 +111,7 @@ public:
     /// When `on_time` is due; never while an ACK is wanted anyway and waits for the journal.
     [[nodiscard]] time_point ack_deadline() const noexcept { return urgent_ ? never : ack_deadline_; }
     void on_time(time_point now) noexcept {
-        if (ack_deadline_ <= now) urgent_ = true;
+        if (ack_deadline_ <= now && !planted(bug::ack_never_flushed)) urgent_ = true;
     }
     /// The fields of `ack()` were written, alone or with something else.
     void announced() noexcept {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/protocol/session/journal.hpp>
 #include <hawser/protocol/session/outcome_log.hpp>
@@ -59,7 +60,7 @@ public:
     }
     /// Withdraws a message that waits and was never written. False if there is none such.
     bool cancel(std::uint64_t counter, outcome result = outcome::cancelled) {
-        entry* e = queue_.find(counter);
+        entry* e = planted(bug::numbered_cancelled) ? find(counter) : queue_.find(counter);
         if (!e || e->written) return false;
         outcomes_.add(*e, result);
         queue_.withdraw(*e);
@@ -98,13 +99,16 @@ public:
 
     // ---- plain mode ----------------------------------------------------------------------
 
-    /// Takes the oldest waiting message whose acceptance is durable; nothing if there is none.
-    [[nodiscard]] std::optional<entry> pop_plain() noexcept {
-        const entry* e = queue_.front();
+    /// The oldest waiting message whose acceptance is durable, to be written now; nothing if there is
+    /// none. It ends `written`. Throws std::bad_alloc, and nothing changed.
+    [[nodiscard]] std::optional<message> begin_plain() {
+        entry* e = queue_.front();
         if (!e || e->lsn > log_.durable()) return std::nullopt;
-        return queue_.pop_front();
+        outcomes_.add(*e, outcome::written);
+        return queue_.pop_front().body;
     }
-    void finish_plain(entry e, outcome result) { outcomes_.add(e, result); }
+    /// It was not written after all: it ends `cancelled`.
+    void undo_plain() noexcept { outcomes_.amend_last(outcome::cancelled); }
 
     // ---- the link's side -----------------------------------------------------------------
 
@@ -122,7 +126,7 @@ public:
         next_seq_ = cursor_ = 1;
     }
     /// A link attaches; everything not accepted by the peer is written again, in order.
-    void attach() noexcept { cursor_ = acked_ + 1; }
+    void attach() noexcept { cursor_ = planted(bug::nothing_replayed) ? cursor_ : acked_ + 1; }
 
     /// Gives numbers to waiting messages, as far as window, credit and `budget` (payload
     /// bytes that the link takes now) allow.
@@ -143,7 +147,8 @@ public:
     [[nodiscard]] entry* next_to_write() noexcept {
         if (cursor_ >= next_seq_) return nullptr;
         entry& e = at(cursor_);
-        return e.lsn <= log_.durable() && within_credit(cursor_, e.end_offset) ? &e : nullptr;
+        const bool durable = e.lsn <= log_.durable() || planted(bug::write_before_commit);
+        return durable && within_credit(cursor_, e.end_offset) ? &e : nullptr;
     }
     /// Nothing can follow the message at the cursor before the peer has acknowledged something:
     /// there is nothing, or window or credit are used up.
@@ -160,13 +165,13 @@ public:
 
     /// An acknowledged position. Beyond what was written is a protocol error, going back is ignored.
     [[nodiscard]] std::error_code on_ack(std::uint64_t accepted) {
-        if (accepted > written_) return errc::session_protocol;
+        if (accepted > written_) return planted(bug::ack_beyond_sent_taken) ? errc{} : errc::session_protocol;
         while (acked_ < accepted) {
             outcomes_.add(window_.front(), outcome::acknowledged);
             acked_bytes_ = window_.pop_front().end_offset;
             ++acked_;
         }
-        cursor_ = std::max(cursor_, acked_ + 1);
+        cursor_ = planted(bug::ack_goes_back) ? accepted + 1 : std::max(cursor_, acked_ + 1);
         return {};
     }
     /// The peer takes no larger message; one that waits and is larger ends `refused`.
@@ -184,12 +189,15 @@ public:
         if (position) (void)on_ack(std::min(*position, written_));
         while (!window_.empty()) {
             const std::uint64_t seq = acked_ + window_.size();
-            if (!position && seq <= written_) break;
-            queue_.push_front(window_.back());
+            if (!position && seq <= written_ && !planted(bug::unknown_sent_again)) break;
+            if (planted(bug::written_flag_dropped)) window_.back().written = false;
+            if (planted(bug::requeued_behind)) (void)queue_.push_back(std::move(window_.back()));
+            else queue_.push_front(window_.back());
             (void)window_.pop_back();
         }
         while (!window_.empty()) {
-            outcomes_.add(window_.front(), outcome::unknown);
+            const bool lie = planted(bug::unknown_told_acknowledged);
+            outcomes_.add(window_.front(), lie ? outcome::acknowledged : outcome::unknown);
             (void)window_.pop_front();
         }
         begin_epoch(0, 0, 0);
@@ -246,10 +254,12 @@ private:
     }
     [[nodiscard]] entry& at(std::uint64_t seq) noexcept { return window_[static_cast<std::size_t>(seq - acked_ - 1)]; }
     [[nodiscard]] bool within_credit(std::uint64_t seq, std::uint64_t end) const noexcept {
-        return (seq <= credit_messages_ && end <= credit_bytes_) || seq == acked_ + 1;
+        const bool alone = seq == acked_ + 1 && !planted(bug::nothing_alone);
+        return (seq <= credit_messages_ && end <= credit_bytes_) || alone || planted(bug::credit_ignored);
     }
     [[nodiscard]] bool may_assign(std::size_t size) const noexcept {
-        if (next_seq_ >= limits_.sequence_end || window_.size() >= limits_.window_messages) return false;
+        const bool numbered_out = next_seq_ >= limits_.sequence_end && !planted(bug::sequence_end_ignored);
+        if (numbered_out || window_.size() >= limits_.window_messages) return false;
         if (!window_.empty() && in_flight_bytes() + size > limits_.window_bytes) return false;
         return within_credit(next_seq_, assigned_bytes_ + size);
     }

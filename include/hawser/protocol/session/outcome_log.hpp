@@ -3,6 +3,7 @@
 /// Outcomes: reported once, when they are durable, and looked up afterwards.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/protocol/session/journal.hpp>
 #include <hawser/protocol/session/outgoing_message.hpp>
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -45,8 +47,19 @@ public:
         f.waiters = std::move(m.waiters);
     }
 
+    /// What `add` did last has another outcome. Where there is no memory to remember it, only its waiters
+    /// and `on_outcome` learn it.
+    void amend_last(outcome result) noexcept {
+        finished_.back().result = result;
+        try {
+            remember(finished_.back().counter, result);
+        } catch (const std::bad_alloc&) {
+        }
+    }
     [[nodiscard]] std::optional<finished_message> pop() noexcept {
-        if (finished_.empty() || finished_.front().lsn > log_.durable()) return std::nullopt;
+        if (finished_.empty()) return std::nullopt;
+        const bool durable = finished_.front().lsn <= log_.durable() || planted(bug::report_before_commit);
+        if (!durable) return std::nullopt;
         return finished_.pop_front();
     }
     /// Hands out everything, durable or not.

@@ -3,6 +3,7 @@
 /// The server's sessions: who may resume what, decided in one atomic step. Sans-I/O.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/protocol/session/session_record.hpp>
 #include <hawser/protocol/session/sha256.hpp>
@@ -39,6 +40,8 @@ public:
             if (!oldest_tombstone_) return nullptr;
             remove(*oldest_tombstone_);
         }
+        if (planted(bug::hello_replaces))
+            for (auto& each : records_) each.second->alive = false;
         const std::uint64_t serial = last_serial_ + 1;
         auto record = std::make_unique<session_record>();
         record->serial = serial;
@@ -63,13 +66,15 @@ public:
         session_record* s = find(r.token);
         // Row 1. A foreign principal's token is answered like one that does not exist.
         const bool forgotten = s && !s->alive && s->expires <= now;
-        if (!s || forgotten || s->principal != principal) return failed(resume_failure::unknown, std::nullopt);
+        const bool foreign = s && s->principal != principal && !planted(bug::principal_ignored);
+        if (!s || forgotten || foreign) return failed(resume_failure::unknown, std::nullopt);
         // Row 2.
-        if (r.attempt <= s->highest_attempt) return stale();
+        if (r.attempt <= s->highest_attempt && !planted(bug::stale_resume_taken)) return stale();
         s->highest_attempt = r.attempt;
         // Rows 3 and 4.
-        if (!s->alive) return failed(resume_failure::ended, s->has_position ? std::optional(s->accepted) : std::nullopt);
-        if (r.epoch != s->epoch) return failed(resume_failure::epoch, std::nullopt);
+        const bool answers = s->has_position && !planted(bug::tombstone_without_position);
+        if (!s->alive) return failed(resume_failure::ended, answers ? std::optional(s->accepted) : std::nullopt);
+        if (r.epoch != s->epoch && !planted(bug::epoch_not_compared)) return failed(resume_failure::epoch, std::nullopt);
         return decide_alive(*s, r, now);
     }
 
@@ -82,17 +87,18 @@ public:
         by_token_.emplace(next, &s);
         if (s.has_previous && s.previous != used) by_token_.erase(s.previous);
         if (s.current != used) by_token_.erase(s.current);
+        if (planted(bug::previous_token_lost)) by_token_.erase(used);
         s.previous = used;
         s.has_previous = true;
         s.current = next;
-        ++s.generation;
+        if (!planted(bug::generation_stays)) ++s.generation;
         s.attached = true;
         s.confirmed = false;
-        s.expires = never;
+        if (!planted(bug::ttl_while_attached)) s.expires = never;
     }
     /// The client's first ACK arrived on the attached link: the previous token is retired.
     void confirm(session_record& s) noexcept {
-        if (s.has_previous) by_token_.erase(s.previous);
+        if (s.has_previous && !planted(bug::previous_token_kept)) by_token_.erase(s.previous);
         s.has_previous = false;
         s.confirmed = true;
     }
@@ -108,7 +114,7 @@ public:
         s.accepted = accepted.value_or(0);
         s.state = nullptr;
         s.owner = nullptr;
-        s.expires = expires;
+        s.expires = planted(bug::no_tombstone) ? time_point::min() : expires;
     }
     void remove(session_record& s) noexcept {
         if (!s.alive) unlink_tombstone(s);
@@ -156,10 +162,12 @@ private:
         const outbox& out = s.state->out();
         const inbox& in = s.state->in();
         const std::uint64_t accepted = in.durable_accepted();
-        if (r.accepted > out.written_through())
+        if (r.accepted > out.written_through() && !planted(bug::client_ahead_taken))
             return ended(s, resume_failure::regressed, accepted, std::nullopt, now);
-        if (in.received() >= r.next_seq) return ended(s, resume_failure::regressed, std::nullopt, r.accepted, now);
-        if (r.first_retained > accepted + 1 || out.first_retained() > r.accepted + 1)
+        if (in.received() >= r.next_seq && !planted(bug::client_behind_taken))
+            return ended(s, resume_failure::regressed, std::nullopt, r.accepted, now);
+        const bool hole = r.first_retained > accepted + 1 || out.first_retained() > r.accepted + 1;
+        if (hole && !planted(bug::hole_taken))
             return ended(s, resume_failure::lost, accepted, r.accepted, now);
         // Detached for too long, only that nobody looked yet.
         if (s.expires <= now) return ended(s, resume_failure::ended, accepted, r.accepted, now);

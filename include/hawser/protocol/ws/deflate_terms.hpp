@@ -127,8 +127,8 @@ namespace detail {
     if (answer.server_max_window_bits > o.peer_window_bits) return std::nullopt;
     if (answer.client_max_window_bits > o.window_bits) return std::nullopt;
     deflate_agreement result;
-    result.own_window_bits = answer.client_max_window_bits != deflate_terms::absent ? answer.client_max_window_bits
-                                                                                  : o.window_bits;
+    result.own_window_bits =
+        answer.client_max_window_bits != deflate_terms::absent ? answer.client_max_window_bits : o.window_bits;
     result.peer_window_bits = server_bits_named ? std::max(answer.server_max_window_bits, 9) : 15;
     result.own_takeover = o.context_takeover && !answer.client_no_context_takeover;
     result.peer_takeover = !answer.server_no_context_takeover;
@@ -149,8 +149,8 @@ namespace detail {
     if (asked || own < largest) answer.server_max_window_bits = own;
     // It may only be asked of a client that offered it (section 7.1.2.2).
     if (offer.client_max_window_bits != deflate_terms::absent) {
-        const int most = offer.client_max_window_bits == deflate_terms::without_value ? largest
-                                                                                    : offer.client_max_window_bits;
+        const int most =
+            offer.client_max_window_bits == deflate_terms::without_value ? largest : offer.client_max_window_bits;
         const int peer = std::min(most, o.peer_window_bits);
         if (peer < largest) answer.client_max_window_bits = peer;
     }

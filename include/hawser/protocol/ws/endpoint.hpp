@@ -7,6 +7,7 @@
 #include <hawser/core/close_code.hpp>
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/event.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
@@ -110,7 +111,7 @@ public:
     [[nodiscard]] errc close(byte_vector& out, close_code code, std::string_view reason = {}) noexcept;
 
     /// Whether messages and pings may still be sent: no close frame was sent or is due.
-    [[nodiscard]] bool can_send() const noexcept { return !close_sent_ && !close_due_; }
+    [[nodiscard]] bool can_send() const noexcept { return (!close_sent_ && !close_due_) || hawser::detail::planted(hawser::detail::bug::sends_after_close); }
     /// Whether `flush_control` has something to append.
     [[nodiscard]] bool control_due() const noexcept { return !close_sent_ && (close_due_ || pong_due_); }
     [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }

@@ -6,6 +6,7 @@
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
 #include <hawser/protocol/ws/mask.hpp>
 #include <hawser/protocol/ws/opcode.hpp>
@@ -35,7 +36,8 @@ public:
     [[nodiscard]] errc write(byte_vector& out, frame_header header, byte_view first, byte_view second = {}) noexcept {
         header.length = std::uint64_t{first.size()} + second.size();
         header.masked = side_ == role::client;
-        if (header.masked && (masks_ == nullptr || !masks_->take(header.key))) return errc::random_failed;
+        if (header.masked && hawser::detail::planted(hawser::detail::bug::mask_used_again)) header.key.fill(std::byte{7});
+        else if (header.masked && (masks_ == nullptr || !masks_->take(header.key))) return errc::random_failed;
         const std::size_t size = first.size() + second.size();
         if (!grow(out, max_header_size + size)) return errc::out_of_memory;
         if (size <= small_payload)

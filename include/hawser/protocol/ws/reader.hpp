@@ -45,7 +45,8 @@ class reader {
 public:
     /// With a `codec`, messages marked by `compressed_bit` are inflated as they arrive, into at most
     /// `max_message_size` bytes; text is checked behind that. Their events do not show the bit.
-    explicit reader(role side, const reader_limits& limits = {}, std::unique_ptr<message_codec> codec = nullptr) noexcept
+    explicit reader(role side, const reader_limits& limits = {},
+                    std::unique_ptr<message_codec> codec = nullptr) noexcept
         : limits_(limits), codec_(std::move(codec)), side_(side) {
         if (codec_) limits_.permitted_rsv |= compressed_bit;
     }
@@ -105,7 +106,7 @@ public:
     [[nodiscard]] bool ended() const noexcept { return ended_; }
     /// Whether a message has begun and is not complete (for its deadline).
     [[nodiscard]] bool in_message() const noexcept { return in_message_; }
-    /// Bytes of memory held for what is incomplete or retained.
+    /// Bytes of memory held for what is incomplete or retained; those of the codec are not counted.
     [[nodiscard]] std::size_t held_bytes() const noexcept {
         return message_.capacity() + control_.capacity() + retained_.capacity();
     }

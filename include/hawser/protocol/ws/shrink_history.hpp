@@ -29,7 +29,8 @@ public:
         if (compressed <= size - size / 8 && compressed < size) {
             pause_ = 0;
         } else {
-            pause_ = pause_ == 0 ? std::uint8_t{1} : static_cast<std::uint8_t>(pause_ < most_skipped ? 2 * pause_ : pause_);
+            pause_ =
+                pause_ == 0 ? std::uint8_t{1} : static_cast<std::uint8_t>(pause_ < most_skipped ? 2 * pause_ : pause_);
             left_ = pause_;
         }
     }

@@ -12,6 +12,8 @@ endif()
 
 vcpkg_check_features(OUT_FEATURE_OPTIONS feature_options
   FEATURES
+    deflate HAWSER_DEFLATE
+    tls HAWSER_TLS
     separate-compilation HAWSER_SEPARATE_COMPILATION)
 if(NOT "separate-compilation" IN_LIST FEATURES)
   set(VCPKG_BUILD_TYPE release) # header-only

@@ -3,6 +3,7 @@
 /// How a link attaches to a session, and how a session begins, goes on and ends.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
 
 namespace hawser::inline v0 {
@@ -60,12 +61,12 @@ inline action endpoint::on_confirmation(const ack_fields& f) {
 inline void endpoint::attach_client() noexcept {
     phase_ = phase::awaiting_answer;
     if (!has_epoch_) return open_with(opening::hello, ended_lsn_);
-    ++attempt_;
+    if (!planted(bug::attempt_stands_still)) ++attempt_;
     open_with(opening::resume, 0);
 }
 // An answer to a question that was not written yet is none.
 inline bool endpoint::awaits_answer() const noexcept {
-    return phase_ == phase::awaiting_answer && opening_ == opening::none;
+    return phase_ == phase::awaiting_answer && (opening_ == opening::none || planted(bug::early_answer_taken));
 }
 inline action endpoint::on_welcome(byte_view frame, const envelope& e) {
     welcome w;
@@ -80,6 +81,7 @@ inline action endpoint::on_welcome(byte_view frame, const envelope& e) {
     features_ = w.features;
     epoch_ = w.epoch;
     token_ = w.token;
+    if (planted(bug::id_base_of_welcome)) hello_id_base_ = out_.id_base();
     begin_epoch(hello_id_base_, w.credit_messages, w.credit_bytes);
     confirm();
     return simple(action::kind::established);
@@ -91,17 +93,19 @@ inline action endpoint::on_resumed(byte_view frame, const envelope& e) {
     if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
     // The server answers for messages that were never sent, or lost what it had: its state
     // cannot be trusted, and nothing is completed by it.
-    if (r.accepted > out_.written_through() || r.first_retained > in_.durable_accepted() + 1 ||
+    const bool ahead = r.accepted > out_.written_through() && !planted(bug::server_ahead_taken);
+    if (ahead || r.first_retained > in_.durable_accepted() + 1 ||
         r.next_seq <= in_.received()) {
         action a = fail(errc::resume_failed);
         a.what = action::kind::end_session;
         return a;
     }
-    token_ = r.token;
+    if (!planted(bug::new_token_forgotten)) token_ = r.token;
     out_.on_credit(r.credit_messages, r.credit_bytes);
     (void)out_.on_ack(r.accepted);
     out_.attach();
     confirm();
+    ping_if_exhausted();
     return simple(action::kind::resumed);
 }
 inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
@@ -111,7 +115,8 @@ inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
     // A server that does not know the session does not know whether checksums were agreed.
     if (!checksum_matches(frame, e, {})) return fail(errc::session_checksum, close_code::bad_checksum);
     // A position beyond what was written completes nothing.
-    const bool usable = f.has_position && f.accepted <= out_.written_through();
+    const bool known = f.has_position && !planted(bug::position_of_failure_ignored);
+    const bool usable = known && f.accepted <= out_.written_through();
     end_epoch(usable ? std::optional(f.accepted) : std::nullopt);
     open_with(opening::hello, ended_lsn_);
     return simple(action::kind::epoch_lost);
@@ -119,7 +124,8 @@ inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
 // Token and epoch are durable before the frame that retires the previous token.
 inline void endpoint::confirm() {
     phase_ = phase::attached;
-    open_with(opening::confirm, log_epoch());
+    const std::uint64_t lsn = log_epoch();
+    if (!planted(bug::confirm_skipped)) open_with(opening::confirm, lsn);
 }
 
 // ---- epochs ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 /// control frames, then messages, then an ACK that no message carried.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
 
 #include <utility>
@@ -27,7 +28,7 @@ inline byte_view endpoint::datagram_head(const message& m) {
 }
 
 inline std::optional<outgoing_frame> endpoint::opening_frame() {
-    if (opening_lsn_ > log_.durable()) return std::nullopt;
+    if (opening_lsn_ > log_.durable() && !planted(bug::opening_before_commit)) return std::nullopt;
     switch (opening_) {
     case opening::none: return std::nullopt;
     case opening::hello: encode_hello(); break;
@@ -56,7 +57,7 @@ inline void endpoint::encode_resume() {
     r.token = token_;
     r.epoch = epoch_;
     r.attempt = (std::uint64_t{options_.boot} << 32) + attempt_;
-    r.accepted = in_.durable_accepted();
+    r.accepted = planted(bug::resume_tells_received) ? in_.received() : in_.durable_accepted();
     r.first_retained = out_.first_retained();
     r.next_seq = out_.next_seq();
     encode(head_, r, options_.checksum);
@@ -106,8 +107,9 @@ inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
     if (d.has_ack) d.ack = in_.ack();
     encode(head_, d, e.body.bytes(), checksum());
     if (d.has_ack) in_.announced();
+    const bool again = e.written;
     out_.written(e);
-    return {head_, &e.body};
+    return {head_, &e.body, again};
 }
 
 }  // namespace session
