@@ -95,7 +95,7 @@ public:
     }
 
 protected:
-    void schedule_wakeup(time_point when) override {
+    void schedule_wakeup(time_point when) noexcept override {
         const std::uint64_t serial = ++wakeup_serial_;
         if (when == never) return;
         scheduler_.at(when, id_, [this, serial] {
