@@ -176,6 +176,13 @@ def shared_breaker():
     server.ends(0, signal.SIGTERM)
 
 
+def simulation():
+    one = Example("simulation")
+    one.expect("an order was booked twice")
+    one.expect("careful: 500 seeds, nothing found")
+    one.ends(0)
+
+
 def wrong_arguments():
     Example("gateway").ends(2)
     Example("chat_client", "http://nowhere/").ends(2)
@@ -183,7 +190,7 @@ def wrong_arguments():
 
 
 try:
-    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, wrong_arguments):
+    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, simulation, wrong_arguments):
         part()
 finally:
     for example in Example.running:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The C++ of the documents. Compiled, and compared with them by snippets_test.py.
+#include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 
@@ -209,6 +210,26 @@ void in_virtual_time() {
         if (i % 10 == 9 && !net.connections().empty()) net.last_connection().cut();
     }
     if (!net.run_until([&] { return received.size() == 100; }, 60s)) throw std::runtime_error("messages are missing");
+}
+
+// ---- compression ----------------------------------------------------------------------------
+
+void compress_both(asio::io_context& context) {
+    auto options = hawser::options::reliable();
+    options.compression = hawser::deflate();
+    hawser::listener<> listener{context, {.address = "0.0.0.0", .port = 9001}, options};
+    hawser::resilient_socket<> link{context, options};
+    link.connect("ws://127.0.0.1:9001/");
+}
+
+void compress_less(hawser::listener_options& options) {
+    options.socket.compression = hawser::deflate({.level = 6, .window_bits = 12, .context_takeover = false});
+    options.max_compression_memory = 64 * 1024 * 1024;
+}
+
+hawser::send_result keep_secret(hawser::resilient_socket<>& link, const std::string& token) {
+    auto secret = hawser::message::text(token).forbid_compression();
+    return link.try_send(std::move(secret));
 }
 
 }  // namespace snippets
