@@ -41,15 +41,7 @@ public:
 private:
     hawser::listener_options make_options() {
         hawser::listener_options o{.socket = hawser::options::reliable()};
-        // A token bucket: what one machine can take of handshakes. The rest is told to come later.
-        o.authorize = [this](const hawser::ws::upgrade_request&) {
-            const auto now = state_.world.now();
-            tokens_ = std::min(admitted_per_second / 10, tokens_ + admitted_per_second * std::chrono::duration<double>(now - filled_).count());
-            filled_ = now;
-            if (state_.raging && tokens_ < 1) return hawser::authorization{.status = 503};
-            tokens_ -= 1;
-            return hawser::authorization{};
-        };
+        o.max_handshakes_per_second = state_.raging ? static_cast<std::uint32_t>(admitted_per_second) : 0;
         return o;
     }
     void accept() {
@@ -60,8 +52,6 @@ private:
         });
     }
     storm_state& state_;
-    double tokens_ = 0;
-    hawser::time_point filled_ = hawser::testing::scheduler::start();
     server_socket listener_;
     std::list<socket> sockets_;
 };

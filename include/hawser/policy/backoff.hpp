@@ -5,7 +5,7 @@
 /// | state | event | effect |
 /// |---|---|---|
 /// | any | `next_delay` | one attempt more; a delay drawn from [0, ceiling], ceiling = min(max_delay, base_delay * multiplier^attempts) |
-/// | any | `next_delay` with a hint of the server | the capped hint plus such a draw: never earlier than the hint, and not all at once |
+/// | any | `next_delay` with a hint of the server | the capped hint plus a draw of at most half of it (or `base_delay`): never earlier, and not all at once |
 /// | `max_attempts` delays given | `next_delay` | nullopt: gave up |
 /// | down | `on_connected` | up; the count stays: being accepted proves nothing yet |
 /// | up | `on_progress` | count = 0, at most once per `min_reset_interval` |
@@ -152,10 +152,13 @@ public:
         on_disconnected(now);
         if (options_.max_attempts != 0 && attempts_ >= options_.max_attempts) return std::nullopt;
         const std::uint64_t max = nanoseconds(options_.max_delay);
-        const jitter_range range{nanoseconds(options_.base_delay), backoff_ceiling(options_, attempts_), max, previous_};
+        const duration hint = std::clamp<duration>(server_hint.value_or(duration{0}), duration{0}, options_.max_server_hint);
+        const std::uint64_t base = nanoseconds(options_.base_delay);
+        jitter_range range{base, backoff_ceiling(options_, attempts_), max, previous_};
+        // Who is told when to come spreads by half of that and no more: the server may have given each its own moment.
+        if (server_hint) range.ceiling = std::min(range.ceiling, std::max(base, nanoseconds(hint) / 2));
         previous_ = std::min(Jitter::draw(rng_, range), max);
         if (attempts_ != UINT64_MAX) ++attempts_;
-        const duration hint = std::clamp<duration>(server_hint.value_or(duration{0}), duration{0}, options_.max_server_hint);
         if (detail::planted(detail::bug::delay_beyond_maximum)) previous_ *= 20;
         return hint + duration{static_cast<duration::rep>(previous_)};
     }

@@ -98,8 +98,8 @@ public:
     /// True exactly once per pause: the waiting producers may go on.
     [[nodiscard]] bool on_drained(std::size_t queued_bytes, std::size_t queued_messages) noexcept {
         if (!paused_ || queued_bytes > limits_.low_watermark || queued_messages > limits_.max_messages / 2) return false;
-        paused_ = false;
-        return !detail::planted(detail::bug::pause_without_resume);
+        paused_ = detail::planted(detail::bug::pause_without_resume);
+        return !paused_;
     }
     /// Whether producers wait.
     [[nodiscard]] bool paused() const noexcept { return paused_; }
