@@ -93,11 +93,12 @@ std::shared_ptr<asio::ssl::context> certificate(const std::string& chain, const 
 
 int main(int argc, char** argv) try {
     examples::arguments args(argc, argv,
-                             "echo_server --port P [--address A] [--api coroutine|on_message] [--deflate] [--tls CERTIFICATE KEY]",
+                             "echo_server --port P [--address A] [--api coroutine|on_message] [--max-message BYTES] [--deflate] [--tls CERTIFICATE KEY]",
                              {"--deflate"}, {}, {"--tls"});
     const auto port = static_cast<std::uint16_t>(args.number("--port", 9001, 0, 65535));
     const auto address = args.text("--address", "127.0.0.1");
     const auto api = args.choice("--api", "on_message", {"coroutine", "on_message"});
+    const auto max_message = args.number("--max-message", 64 * 1024 * 1024, 1, 1 << 30);
     const bool compress = args.flag("--deflate");
     const auto files = args.texts("--tls");
     args.finish();
@@ -105,7 +106,7 @@ int main(int argc, char** argv) try {
     asio::io_context context(1);
     auto settings = hawser::options::plain();
     settings.session = hawser::session_mode::preferred;  // hawser.v1 where the peer offers it
-    settings.max_message_size = 64 * 1024 * 1024;
+    settings.max_message_size = static_cast<std::size_t>(max_message);
     if (compress) settings.compression = hawser::deflate();
     const auto tls = files.empty() ? nullptr : hawser::tls(certificate(files[0], files[1]));
     hawser::listener<> listener(context, {.address = address, .port = port}, hawser::listener_options{.socket = settings, .tls = tls});
@@ -129,10 +130,12 @@ int main(int argc, char** argv) try {
         }
         renewals.async_wait(renew);
     };
+#if defined(SIGHUP)
     if (tls) {
         renewals.add(SIGHUP);
         renewals.async_wait(renew);
     }
+#endif
 
     std::printf("listening on %s port %d\n", address.c_str(), listener.port());
     std::fflush(stdout);

@@ -3,6 +3,7 @@
 /// Options of a socket and of a listener: plain aggregates with documented defaults.
 #pragma once
 
+#include <hawser/core/detail/uri_syntax.hpp>
 #include <hawser/core/message.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/policy/backoff.hpp>
@@ -15,6 +16,7 @@
 #include <hawser/protocol/ws/http.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +41,32 @@ enum class acceptance_mode : std::uint8_t {
 enum class handler_criticality : std::uint8_t {
     critical,      ///< the socket enters `failed` with `errc::handler_failed`; a message in `on_message` is not accepted
     non_critical,  ///< the link goes on; a message counts as handed over
+};
+
+class tls_layer;
+
+/// An HTTP proxy that a connection is made through, by CONNECT.
+struct proxy_options {
+    std::string host{};        ///< name or address; empty: no proxy
+    std::uint16_t port = 0;    ///< 1 to 65535
+    std::string username{};    ///< for Basic authentication, without ':'; empty: none. Not encrypted on its way.
+    std::string password{};
+
+    /// Adds the problems, each option named with `prefix` before it.
+    void check(std::vector<std::string>& found, std::string_view prefix) const {
+        if (host.empty()) return;
+        if (const auto fault = detail::check_host(host); fault && !detail::is_ipv6(host))
+            found.push_back(detail::option_name(prefix, "host") + " " + detail::quoted(host) + " " + fault.rule);
+        detail::check_range<std::uint16_t>(found, prefix, "port", port, 1, 65535);
+        if (username.find(':') != std::string::npos) found.push_back(detail::option_name(prefix, "username") + " must not have a ':'");
+    }
+};
+
+/// What `options::on_attempt` may change before an attempt to connect.
+struct connect_attempt {
+    std::uint64_t number = 0;         ///< 0 for the first, then as `state_change::attempt`
+    std::string url{};                ///< that of `connect`, in its normal form
+    std::vector<ws::header> headers{};  ///< of the upgrade request; `options::headers` to begin with
 };
 
 /// All options of a socket. Fields are only ever added at the end of their group, so that
@@ -68,7 +96,13 @@ struct options {
     std::vector<message> on_connect;
     std::size_t max_linger_bytes = 16 * 1024 * 1024;  ///< input discarded within `linger_timeout`; more: reset
     /// Offered (dialling) or accepted (accepting): `hawser::deflate()` of <hawser/deflate.hpp>; null: none.
-    std::shared_ptr<const ws::compression> compression;
+    std::shared_ptr<const ws::compression> compression{};
+    /// Dialling: for wss, `hawser::tls()` of <hawser/tls.hpp>. (A listener has one of its own.)
+    std::shared_ptr<const tls_layer> tls{};
+    /// Dialling: called before each attempt, on the strand, for instance to renew a token or to go to another
+    /// server; must not block. An exception counts as one of a handler (`handler_errors`).
+    std::function<void(connect_attempt&)> on_attempt{};
+    proxy_options proxy;  ///< dialling: for ws and wss
 
     // The outgoing queue.
     overflow_limits queue;  ///< limits of the messages that wait; what happens beyond them is the overflow policy
@@ -116,6 +150,7 @@ struct options {
         breaker.check(found, detail::option_name(prefix, "breaker"));
         heartbeat.check(found, detail::option_name(prefix, "heartbeat"));
         dedup.check(found, detail::option_name(prefix, "dedup"));
+        proxy.check(found, detail::option_name(prefix, "proxy"));
         queue.check(found, detail::option_name(prefix, "queue"));
     }
 

@@ -5,7 +5,7 @@
 
 #include <hawser/core/mode.hpp>
 #include <hawser/core/option_error.hpp>
-#include <hawser/driver/asio_driver.hpp>
+#include <hawser/driver/use_driver.hpp>
 #include <hawser/link/initiate.hpp>
 #include <hawser/sender.hpp>
 
@@ -80,9 +80,8 @@ public:
     ~resilient_socket() {
         if (!link_) return;
         link_->orphaned = true;
-        driver& d = link_->runtime();
-        if (!d.alive()) return;
-        dispatch(d, [l = std::move(link_)]() mutable { orphan(std::move(l)); });
+        link_type& target = *link_;
+        if (target.runtime().alive()) target.orphan_on_strand(std::move(link_));
     }
 
     // ---- connecting ------------------------------------------------------------------------
@@ -99,9 +98,11 @@ public:
     [[nodiscard]] std::error_code try_connect(std::string_view where, std::string& why) {
         url parsed;
         if (const auto ec = detail::begin_connect(*link_, where, parsed, why)) return ec;
+        detail::connect_claim claim(link_->connecting);
         detail::on_strand(link_, [parsed](link_type& l) {
             if (l.state() == connection_state::idle) l.connect(parsed);
         });
+        claim.done();
         return {};
     }
     /// Starts connecting, as `connect`, and completes when the socket is open for the first time.
@@ -116,12 +117,15 @@ public:
                 url parsed;
                 std::string why;
                 const std::error_code ec = detail::begin_connect(*l, to, parsed, why);
+                detail::connect_claim claim(l->connecting);
+                if (ec) claim.done();
                 detail::begin_operation<detail::plain_completion>(
                     l, std::move(handler), [ec, parsed](link_type& target, std::uint64_t serial, auto done) {
                         if (ec) return done(ec);
                         if (target.state() == connection_state::idle) target.connect(parsed);
                         target.async_open(serial, std::move(done), true);
                     });
+                claim.done();
             },
             token, link_, std::string(where));
     }
@@ -310,12 +314,6 @@ private:
     friend class detail::listener_core<P>;
     explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)) {
         if (link_) link_->connecting = true;
-    }
-    static void orphan(std::shared_ptr<link_type> l) {
-        link_type& target = *l;
-        if (!target.runtime().alive()) return;
-        const driver::turn t(target.runtime());
-        target.orphan(std::move(l));
     }
 
     std::shared_ptr<link_type> link_;

@@ -20,7 +20,7 @@ ROOMS = {
     "policy": {"fwd", "core"},
     "options": {"fwd", "core", "policy", "protocol"},
     "driver": {"fwd", "core", "policy"},
-    "transport": {"fwd", "core", "driver", "options"},
+    "transport": {"fwd", "core", "protocol/ws", "driver", "options"},
     "store": {"fwd", "core", "protocol/session", "driver"},
     "shell": BELOW_SHELL,
     "client": BELOW_SHELL | {"shell"},

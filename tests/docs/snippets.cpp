@@ -3,6 +3,7 @@
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
+#include <hawser/tls.hpp>
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
@@ -230,6 +231,48 @@ void compress_less(hawser::listener_options& options) {
 hawser::send_result keep_secret(hawser::resilient_socket<>& link, const std::string& token) {
     auto secret = hawser::message::text(token).forbid_compression();
     return link.try_send(std::move(secret));
+}
+
+// ---- TLS and endpoints ----------------------------------------------------------------------
+
+void connect_by_tls(asio::io_context& context) {
+    auto options = hawser::options::reliable();
+    options.tls = hawser::tls();
+    hawser::resilient_socket<> link{context, options};
+    link.connect("wss://feed.example/prices");
+}
+
+void listen_by_tls(asio::io_context& context, std::shared_ptr<asio::ssl::context> renewed) {
+    auto certificate = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+    certificate->use_certificate_chain_file("chain.pem");
+    certificate->use_private_key_file("key.pem", asio::ssl::context::pem);
+    auto tls = hawser::tls(certificate);
+    hawser::listener<> listener{context, {.address = "0.0.0.0", .port = 443}, hawser::listener_options{.tls = tls}};
+    tls->replace(renewed);
+}
+
+void ask_clients(std::shared_ptr<asio::ssl::context> certificate) {
+    certificate->load_verify_file("clients.pem");
+    certificate->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+}
+
+struct token_source {
+    std::string current() const { return "t"; }
+};
+
+void renew_tokens(hawser::options& options, std::shared_ptr<token_source> tokens) {
+    options.on_attempt = [tokens](hawser::connect_attempt& attempt) {
+        attempt.headers.push_back({"Authorization", "Bearer " + tokens->current()});
+        if (attempt.number >= 3) attempt.url = "wss://standby.example/feed";
+    };
+}
+
+void use_proxy(hawser::options& options, const std::string& password) {
+    options.proxy = {.host = "proxy.example", .port = 3128, .username = "me", .password = password};
+}
+
+void listen_on_file(asio::io_context& context) {
+    hawser::listener<> listener{context, {.path = "/run/app/feed.sock", .permissions = 0660}, hawser::options::plain()};
 }
 
 }  // namespace snippets

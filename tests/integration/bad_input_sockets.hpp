@@ -7,6 +7,7 @@
 #include <hawser/protocol/ws/accept_key.hpp>
 
 #include "support/catch.hpp"
+#include "support/host_context.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -388,7 +389,7 @@ private:
         });
     }
 
-    asio::io_context context_{1};
+    support::host_context context_{1};
     told<hawser::state_change> ends_;
     std::list<hawser::resilient_socket<>> sockets_;
     hawser::listener<> listener_;
@@ -425,7 +426,7 @@ public:
     }
 
 private:
-    asio::io_context context_{1};
+    support::host_context context_{1};
     told<hawser::state_change> changes_;
     told<std::string> messages_;
     hawser::resilient_socket<> socket_;

@@ -27,7 +27,7 @@ TEST_CASE("several io_contexts: listeners on one port in two threads, a handle u
                 s.on_message([&s](const hawser::message_view& m) { (void)s.try_send(m); });
             });
         }
-        asio::io_context context;
+        support::host_context context;
         echo_listener server;
         std::atomic<int> accepted{0};
     };
@@ -36,7 +36,7 @@ TEST_CASE("several io_contexts: listeners on one port in two threads, a handle u
     std::thread threads[] = {std::thread([&] { first.context.run(); }), std::thread([&] { second.context.run(); })};
 
     // The kernel spreads connections by a hash of their ports: with 64 of them both shards get some.
-    asio::io_context mine;
+    support::host_context mine;
     std::list<hawser::resilient_socket<>> clients;
     std::map<std::string, int> echoed;
     for (int i = 0; i < 64; ++i) {
@@ -74,7 +74,7 @@ TEST_CASE("several io_contexts: listeners on one port in two threads, a handle u
 // ---- exceptions of handlers ------------------------------------------------------------------------
 
 TEST_CASE("exceptions of completion handlers leave run(), which may be called again; the sockets go on") {
-    asio::io_context context;
+    support::host_context context;
     echo_listener server(context, {}, hawser::options::reliable());
     server.echo();
     hawser::resilient_socket<> client(context, hawser::options::reliable());
@@ -140,7 +140,7 @@ TEST_CASE("exceptions of completion handlers leave run(), which may be called ag
 // ---- closing by a deadline -------------------------------------------------------------------------
 
 TEST_CASE("closing a listener: everybody is told 1001 in order, the dead ones are cut by the deadline, run() returns") {
-    asio::io_context context;
+    support::host_context context;
     auto o = hawser::options::plain();
     o.session = hawser::session_mode::preferred;
     o.close_timeout = 1s;

@@ -124,7 +124,7 @@ TEST_CASE("fork: whatever the child does with its copies, the parent's connectio
     const auto what = GENERATE(as<std::string>(), "destroys them", "uses them", "destroys the io_context",
                                "new sockets", "new io_context", "nothing");
     CAPTURE(what);
-    auto context = std::make_unique<asio::io_context>();
+    auto context = std::make_unique<support::host_context>();
     auto parent = std::make_unique<family>(*context);
     REQUIRE(run_until(*context, [&] { return parent->server.sockets.size() == 2; }));
     REQUIRE(parent->echoes("before"));
@@ -158,7 +158,7 @@ TEST_CASE("fork: whatever the child does with its copies, the parent's connectio
         } else if (what == "new sockets") {
             return uses_new_sockets(*context, url);
         } else if (what == "new io_context") {
-            asio::io_context fresh;
+            support::host_context fresh;
             family mine(fresh);
             EXPECT(run_until(fresh, [&] { return mine.server.sockets.size() == 2; }));
             EXPECT(mine.echoes("mine"));
@@ -181,7 +181,7 @@ TEST_CASE("fork: whatever the child does with its copies, the parent's connectio
 }
 
 TEST_CASE("fork and exec: no descriptor of a socket is inherited") {
-    asio::io_context context;
+    support::host_context context;
     family parent(context);
     REQUIRE(run_until(context, [&] { return parent.server.sockets.size() == 2; }));
     child c([]() -> std::string {
@@ -231,7 +231,7 @@ void set_descriptor_limit(rlim_t limit) {
 }
 
 std::string without_descriptors() {
-    asio::io_context context;
+    support::host_context context;
     hawser::counting_metrics metrics;
     std::vector<std::string> lines;
     hawser::callback_log log([&](const hawser::log_record& r) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "support/catch.hpp"
+#include "support/host_context.hpp"
 
 #include <hawser/hawser.hpp>
 

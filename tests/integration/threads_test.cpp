@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Real sockets, several threads in run(), senders from foreign threads.
 #include "support/catch.hpp"
+#include "support/host_context.hpp"
 
 #include <hawser/hawser.hpp>
 
@@ -32,7 +33,7 @@ struct pool {
         work.reset();
         for (auto& t : threads) t.join();
     }
-    asio::io_context context;
+    support::host_context context;
     asio::executor_work_guard<asio::io_context::executor_type> work;
     std::vector<std::thread> threads;
 };
@@ -293,14 +294,14 @@ TEST_CASE("two io_contexts share one breaker and one metrics sink") {
     // A port on which nobody listens.
     std::uint16_t port = 0;
     {
-        asio::io_context context;
+        support::host_context context;
         port = hawser::listener<>(context, {}, hawser::options::plain()).port();
     }
     std::atomic<int> refused{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 2; ++i)
         threads.emplace_back([&] {
-            asio::io_context context;
+            support::host_context context;
             hawser::resilient_socket<policies> s(context, o, {.breaker = breaker, .metrics = metrics});
             s.on_state([&](const hawser::state_change& c) {
                 if (c.reason != hawser::errc::circuit_open) return;

@@ -78,13 +78,40 @@ TEST_CASE("url: the Host header omits the default port and keeps brackets", "[ur
 }
 
 TEST_CASE("url: other schemes are refused by name", "[url]") {
-    CHECK(refusal("http://example.com/") == "bad URL: the scheme \"http\" is not supported; ws and wss are");
+    CHECK(refusal("http://example.com/") == "bad URL: the scheme \"http\" is not supported; ws, wss and ws+unix are");
     CHECK(contains(refusal("example.com"), "\"example.com\" is not followed by \"://\""));
     CHECK(contains(refusal("localhost:9001"), "\"localhost\""));
     CHECK(contains(refusal("ws:/h"), "begins with ws:// or wss://"));
     CHECK(contains(refusal(""), "begins with ws://"));
     CHECK(contains(refusal("://h"), "scheme \"\""));
     CHECK(contains(refusal("w%73://h"), "is not supported"));
+}
+
+TEST_CASE("url: a socket file, and its target behind a colon", "[url]") {
+    const auto whole = parsed("ws+unix:///run/app.sock:/feed?a=b:c");
+    CHECK(whole.socket_path == "/run/app.sock");
+    CHECK(whole.target == "/feed?a=b:c");
+    CHECK(whole.authority() == "localhost");
+    CHECK_FALSE(whole.secure());
+    CHECK(whole.text() == "ws+unix:///run/app.sock:/feed?a=b:c");
+    CHECK(parsed("WS+UNIX:///run/app.sock").target == "/");
+    CHECK(parsed("ws+unix:///run/app.sock:").target == "/");
+    CHECK(parsed("ws+unix:///run/app.sock:?q").target == "/?q");
+    const auto escaped = parsed("ws+unix:///a%3ab%20c/%41:/x");
+    CHECK(escaped.socket_path == "/a:b c/A");
+    CHECK(parsed(escaped.text()) == escaped);
+    CHECK(contains(refusal("ws+unix://run/app.sock"), "does not begin with '/'"));
+    CHECK(contains(refusal("ws+unix://"), "does not begin with '/'"));
+    for (const char* bad : {"/a%", "/a%4", "/a%zz", "/a%00b"}) CHECK(contains(refusal("ws+unix://" + std::string(bad)), "bad %-escape"));
+    CHECK(parsed("ws+unix:///" + std::string(106, 'x')).socket_path.size() == 107);
+    CHECK(contains(refusal("ws+unix:///" + std::string(107, 'x')), "has 108 bytes; the limit is 107"));
+    CHECK(contains(refusal("ws+unix:///a:/b#c"), "fragment"));
+    CHECK(contains(refusal("ws+unix:///a:/b%zz"), "%"));
+}
+
+TEST_CASE("url: the normal form is read as the same URL", "[url]") {
+    for (const char* text : {"ws://Example.com:80/a?b", "wss://[::1]:8443", "wss://h", "ws://127.0.0.1:1/%41"})
+        CHECK(parsed(parsed(text).text()) == parsed(text));
 }
 
 TEST_CASE("url: credentials are refused and never repeated", "[url]") {

@@ -99,6 +99,8 @@ TEST_CASE("RFC 7692 7.2.3.4: the window outlives a block that says it is the las
         const std::string text = "text:48656c6c6f";
         expect(side, join({last, again}), {text, text});
         expect(side, join({cut, again}), {text, text});
+        // It may be the empty one whose end the sender leaves out (section 7.2.1).
+        expect(side, join({last, frame(side, opcode::text, from_hex("01"), true, rsv1), again}), {text, "text:", text});
         // The same where the text exactly fills the memory that was made for it.
         const std::string full(512, 'a');
         const auto exact = zlib_compressor().run(hawser::as_bytes(full), Z_FINISH);

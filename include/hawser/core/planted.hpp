@@ -66,10 +66,20 @@ namespace hawser::inline v0::detail {
     X(open_breaker_permits, "no attempt while the breaker is open")                                \
     X(delay_beyond_maximum, "every delay is in [0, max]")                                          \
     X(mask_used_again, "a fresh mask for each frame")                                              \
-    X(sends_after_close, "nothing is sent after Close")                                            \
     X(acknowledged_not_counted, "metrics conserve")                                                \
     X(attempt_without_deadline, "every wait has a deadline")                                       \
-    X(seed_from_address, "the same seed gives the same trace")
+    X(two_owners, "a session has at most one live owner")                                          \
+    X(seed_from_address, "the same seed gives the same trace")                                     \
+    X(length_top_bit_taken, "F4: the top bit of a 64-bit length is 0")                             \
+    X(mask_phase_lost, "F16: the key goes on where the payload was split")                         \
+    X(utf8_seam_missed, "F17: a character across two vectors is judged")                           \
+    X(inflates_beyond_limit, "D1: no byte over the limit is inflated")                             \
+    X(second_host_taken, "H3: there is one Host header field")                                     \
+    X(second_accept_taken, "C5: there is one Sec-WebSocket-Accept header field")                   \
+    X(port_wraps, "URL: a port is at most 65535")                                                  \
+    X(no_takeover_unheeded, "RFC 7692 7.1.1.1: who is asked for no takeover gives none")           \
+    X(first_retained_unchecked, "a position that cannot be is malformed")                          \
+    X(handshake_without_deadline, "H12: a handshake ends at its deadline")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {

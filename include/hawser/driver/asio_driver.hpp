@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// The driver on Asio's own sockets and timers: portable, the default.
+/// The driver on Asio's own sockets and timers: portable.
 #pragma once
 
 #include <hawser/driver/asio_acceptor.hpp>
+#include <hawser/driver/asio_dial.hpp>
 #include <hawser/driver/asio_stream.hpp>
 #include <hawser/driver/driver.hpp>
-#include <hawser/driver/driver_service.hpp>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <optional>
 #include <random>
 
@@ -22,8 +23,8 @@
 
 namespace hawser::inline v0 {
 
-/// Real sockets, the steady clock, the system's random generator.
-class asio_driver final : public driver {
+/// Real sockets, the steady clock, the system's random generator. Portable.
+class asio_driver : public driver {
 public:
     explicit asio_driver(asio::io_context& context)
         : driver(context, std::chrono::steady_clock::now()), timer_(std::in_place, executor()), buffer_(std::make_shared<detail::read_buffer>()) {}
@@ -51,16 +52,24 @@ public:
     }
 
     [[nodiscard]] stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) override {
-        auto state = std::make_shared<detail::asio_stream_state>(*this, buffer_, detail::tcp_socket(executor()));
+        auto state = make_state();
         auto result = std::make_unique<detail::asio_stream>(state);  // first: its end makes the state harmless
         state->sink = &sink;
-        detail::asio_dial(state, host, port);
+        detail::asio_dial::start(state, host, port);
+        return result;
+    }
+    [[nodiscard]] stream_ptr connect_local(const std::string& path, stream_sink& sink, std::error_code&) override {
+        auto state = make_state();
+        auto result = std::make_unique<detail::asio_stream>(state);
+        state->local = true;
+        state->sink = &sink;
+        detail::asio_dial_local(state, path);
         return result;
     }
 
     [[nodiscard]] acceptor_ptr listen(const listen_endpoint& where, acceptor_sink& sink,
                                       std::error_code& ec) override {
-        auto state = std::make_shared<detail::asio_acceptor_state>(*this, buffer_, executor());
+        auto state = make_acceptor();
         if ((ec = state->open(where))) return nullptr;
         auto result = std::make_unique<detail::asio_acceptor>(state);
         state->sink = &sink;
@@ -70,30 +79,33 @@ public:
 
 protected:
     void release() noexcept override { timer_.reset(); }
-    void schedule_wakeup(time_point when) override {
+    [[nodiscard]] virtual std::shared_ptr<detail::asio_acceptor_state> make_acceptor() {
+        return std::make_shared<detail::asio_acceptor_state>(*this, buffer_, executor());
+    }
+    void schedule_wakeup(time_point when) noexcept override {
+        missed_ = never;
         if (!timer_) return;
-        if (when == never) return void(timer_->cancel());
-        timer_->expires_at(when);
-        timer_->async_wait([this](std::error_code ec) {
-            if (!ec) on_wakeup();
-        });
+        try {
+            if (when == never) return void(timer_->cancel());
+            timer_->expires_at(when);
+            timer_->async_wait(detail::with_memory(wakeup_memory_, [this](std::error_code ec) {
+                if (!ec) on_wakeup();
+                else if (missed_ != never) schedule_wakeup(missed_);
+            }));
+        } catch (const std::bad_alloc&) {
+            missed_ = when;  // an earlier one has the memory; it was cancelled just now and is on its way
+        }
     }
 
 private:
+    [[nodiscard]] std::shared_ptr<detail::asio_stream_state> make_state() {
+        return std::make_shared<detail::asio_stream_state>(*this, buffer_, detail::tcp_socket(executor()));
+    }
+
     std::optional<asio::steady_timer> timer_;
+    detail::handler_memory wakeup_memory_;
+    time_point missed_ = never;
     std::shared_ptr<detail::read_buffer> buffer_;
 };
-
-/// The driver of `context`; the portable one is made when there is none yet.
-/// Thread safety: may be called from any thread.
-[[nodiscard]] inline driver& use_driver(asio::io_context& context) {
-    // Asio's reactor has to be older than our service: in a forked child it must have its own epoll set
-    // before descriptors are closed, or those of the parent are taken out of the parent's.
-    if (!asio::has_service<detail::driver_service>(context)) const asio::steady_timer makes_reactor(context);
-    auto& service = asio::use_service<detail::driver_service>(context);
-    const std::lock_guard lock(service.making_);
-    if (!service.driver_) service.driver_ = std::make_unique<asio_driver>(context);
-    return *service.driver_;
-}
 
 }  // namespace hawser::inline v0

@@ -13,13 +13,20 @@
 
 #include <array>
 #include <memory>
-#include <optional>
+#include <new>
 #include <string>
+#include <utility>
 
 namespace hawser::inline v0::detail {
 
 /// One per driver: what a read brings is handled before the next read of any connection.
 using read_buffer = std::array<std::byte, 64 * 1024>;
+
+/// What connects a dialled stream; see asio_dial.hpp.
+struct dial_operation {
+    virtual ~dial_operation() = default;
+    virtual void cancel() noexcept = 0;
+};
 
 /// State shared with the operations under way; the stream that owns it may go at any time.
 struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
@@ -29,14 +36,13 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
     driver& owner;
     std::shared_ptr<read_buffer> buffer;
     tcp_socket socket;
-    std::optional<asio::ip::tcp::resolver> resolver;
-    std::vector<asio::ip::tcp::endpoint> candidates;
-    std::size_t next_candidate = 0;
+    std::shared_ptr<dial_operation> dialling;  // until it is connected
     stream_sink* sink = nullptr;
     bool reading = false;        // a wait for input is under way
     bool paused = false;
     bool wants_write = false;    // a wait for room is under way
     bool reset_on_close = false;
+    bool local = false;          // a socket file: its peer has no address
 
     // A wake-up may read this often before the other handlers of the host get their turn.
     static constexpr int max_reads_per_wakeup = 4;
@@ -45,7 +51,7 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
         if (reading || paused || !sink || !socket.is_open()) return;
         socket.async_wait(tcp_socket::wait_read, [self = shared_from_this()](std::error_code ec) {
             self->reading = false;
-            if (!self->sink || ec == asio::error::operation_aborted) return;
+            if (!self->sink || self->paused || ec == asio::error::operation_aborted) return;
             const driver::turn t(self->owner);
             if (ec) return self->sink->on_closed(ec);
             self->read_some();
@@ -55,15 +61,21 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
     void read_some() {
         for (int i = 0; i < max_reads_per_wakeup; ++i) {
             std::error_code ec;
-            const std::size_t n = socket.read_some(asio::buffer(*buffer), ec);
+            byte_span room = sink->read_room();
+            if (room.empty()) room = *buffer;
+            const std::size_t n = socket.read_some(asio::buffer(room.data(), room.size()), ec);
             if (ec == asio::error::would_block || ec == asio::error::try_again) break;
             if (ec == asio::error::eof) ec.clear();
             if (n == 0) return sink->on_closed(ec);
-            sink->on_bytes({buffer->data(), n});
+            sink->on_bytes(room.first(n));
             if (!sink || paused) return;
-            if (n < buffer->size()) break;
+            if (n < room.size()) break;
         }
-        start_reading();
+        try {
+            start_reading();
+        } catch (const std::bad_alloc&) {
+            sink->on_closed(std::make_error_code(std::errc::not_enough_memory));
+        }
     }
     void wait_writable() {
         if (wants_write || !socket.is_open()) return;
@@ -81,10 +93,17 @@ struct asio_stream_state : std::enable_shared_from_this<asio_stream_state> {
         socket.non_blocking(true, ignored);
         socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     }
+    /// Inside of a turn. The socket is connected, or `ec` says why it is not.
+    void finish_dialling(std::error_code ec) {
+        dialling.reset();
+        if (!ec) prepare();
+        sink->on_connected(ec);
+        if (!ec && sink) start_reading();
+    }
     void close() noexcept {
         sink = nullptr;
         std::error_code ignored;
-        if (resolver) resolver->cancel();
+        if (const auto ended = std::move(dialling)) ended->cancel();
         // In a forked child the connection is the parent's too, and so would be this option.
         if (reset_on_close && socket.is_open() && owner.alive()) socket.set_option(asio::socket_base::linger(true, 0), ignored);
         socket.close(ignored);
@@ -121,10 +140,13 @@ public:
     }
     void abort() override { state_->reset_on_close = true; }
     [[nodiscard]] std::string remote_address() const override {
+        if (state_->local) return "unix";
         std::error_code ec;
         const auto endpoint = state_->socket.remote_endpoint(ec);
         return ec ? std::string() : endpoint.address().to_string();
     }
+    /// Gives the socket's descriptor away; the stream is to be destroyed.
+    [[nodiscard]] tcp_socket::native_handle_type release() { return state_->socket.release(); }
     void set_sink(stream_sink& sink) override {
         state_->sink = &sink;
         state_->start_reading();
@@ -144,47 +166,5 @@ private:
 
     std::shared_ptr<asio_stream_state> state_;
 };
-
-inline void asio_try_next(const std::shared_ptr<asio_stream_state>& state, std::error_code last) {
-    if (state->next_candidate >= state->candidates.size()) {
-        const driver::turn t(state->owner);
-        return state->sink->on_connected(last);
-    }
-    const auto endpoint = state->candidates[state->next_candidate++];
-    std::error_code refused;
-    state->socket.close(refused);
-    refused = open_socket(state->socket, endpoint.protocol());
-    if (refused) return asio_try_next(state, refused);
-    state->socket.async_connect(endpoint, [state](std::error_code ec) {
-        if (!state->sink) return;
-        if (ec) return asio_try_next(state, ec);
-        state->prepare();
-        const driver::turn t(state->owner);
-        state->sink->on_connected({});
-        if (state->sink) state->start_reading();
-    });
-}
-
-/// Resolves and tries the addresses one after the other, in the resolver's order.
-inline void asio_dial(const std::shared_ptr<asio_stream_state>& state, const std::string& host, std::uint16_t port) {
-    std::error_code ec;
-    const auto address = asio::ip::make_address(host, ec);
-    if (!ec) {
-        state->candidates.push_back({address, port});
-        asio::post(state->socket.get_executor(), [state] {
-            if (state->sink) asio_try_next(state, errc::resolve_failed);
-        });
-        return;
-    }
-    state->resolver.emplace(state->socket.get_executor());
-    state->resolver->async_resolve(
-        host, std::to_string(port), asio::ip::resolver_base::numeric_service,
-        [state](std::error_code failed, const asio::ip::tcp::resolver::results_type& results) {
-            if (!state->sink) return;
-            if (!failed)
-                for (const auto& entry : results) state->candidates.push_back(entry.endpoint());
-            asio_try_next(state, errc::resolve_failed);
-        });
-}
 
 }  // namespace hawser::inline v0::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// What a driver keeps in lists without owning it: work for the end of a turn, holders of handlers.
+/// What a driver keeps in lists without owning it: work for the end of a turn, holders of handlers,
+/// what could not be posted.
 #pragma once
 
 namespace hawser::inline v0 {
@@ -46,6 +47,35 @@ private:
     abandonable* next_ = nullptr;
     abandonable* prev_ = nullptr;
     bool listed_ = false;
+};
+
+/// Something whose owner is gone, where there was no memory to say so on the strand. See `driver::leave`.
+class departing {
+public:
+    virtual void depart() = 0;
+
+protected:
+    virtual ~departing() = default;
+
+private:
+    friend class driver;
+    departing* next_ = nullptr;
+};
+
+/// Something that could not be posted for want of memory. See `driver::postpone`.
+class unposted {
+public:
+    /// Once more.
+    virtual void post() = 0;
+    /// The io_context is being destroyed.
+    virtual void abandon() noexcept = 0;
+
+protected:
+    virtual ~unposted() = default;
+
+private:
+    friend class driver;
+    unposted* next_ = nullptr;
 };
 
 }  // namespace hawser::inline v0

@@ -5,8 +5,12 @@
 
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/entropy.hpp>
+#include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
+#include <hawser/core/spare_blocks.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/driver/deferred_task.hpp>
+#include <hawser/driver/handler_memory.hpp>
 #include <hawser/driver/stream.hpp>
 #include <hawser/driver/timer_node.hpp>
 #include <hawser/driver/timing_wheel.hpp>
@@ -16,6 +20,7 @@
 #include <asio/post.hpp>
 #include <asio/strand.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -51,6 +56,11 @@ public:
     [[nodiscard]] virtual bool random(byte_span out) noexcept = 0;
     /// Dials; `sink.on_connected` is called later, never inside this call.
     [[nodiscard]] virtual stream_ptr connect(const std::string& host, std::uint16_t port, stream_sink& sink) = 0;
+    /// Dials a socket file, in the same way. Null, and `ec` says why, where there are none.
+    [[nodiscard]] virtual stream_ptr connect_local(const std::string&, stream_sink&, std::error_code& ec) {
+        ec = errc::invalid_argument;
+        return nullptr;
+    }
     /// Listens. Null, and `ec` says why, when it cannot.
     [[nodiscard]] virtual acceptor_ptr listen(const listen_endpoint& where, acceptor_sink& sink,
                                               std::error_code& ec) = 0;
@@ -59,8 +69,8 @@ protected:
     /// The io_context is being destroyed: objects of Asio must go now, before its services.
     virtual void release() noexcept {}
     /// Calls `on_wakeup()` at `when` or a little later; a new call replaces the old one. `never`
-    /// withdraws it.
-    virtual void schedule_wakeup(time_point when) = 0;
+    /// withdraws it. It must not fail: keep the memory that it needs.
+    virtual void schedule_wakeup(time_point when) noexcept = 0;
 
 public:
     // ---- what connections use ------------------------------------------------------------
@@ -72,9 +82,16 @@ public:
     /// False once the io_context is being destroyed, and in a forked child.
     [[nodiscard]] bool alive() const noexcept { return alive_; }
 
-    void arm(timer_node& timer, time_point deadline) {
+    void arm(timer_node& timer, time_point deadline) noexcept {
         wheel_.arm(timer, deadline);
         if (deadline < wakeup_) wake_at(deadline);
+    }
+    /// Posts `u` again a little later. It belongs to the driver until then.
+    void postpone(unposted& u) noexcept {
+        u.next_ = nullptr;
+        *unposted_tail_ = &u;
+        unposted_tail_ = &u.next_;
+        if (!retry_.armed()) arm(retry_, add_saturated(now(), milliseconds{10}));
     }
 
     /// Runs `task` when the present turn ends; outside of a turn, soon. Repeating it is harmless.
@@ -121,6 +138,9 @@ public:
         spare_.push_back(std::move(buffer));
     }
 
+    /// Memory for large messages that arrive in pieces.
+    [[nodiscard]] spare_blocks& blocks() noexcept { return blocks_; }
+
     /// Thread safety: `enlist` and `delist` at once, as sockets are made on any thread.
     void enlist(abandonable& a) noexcept {
         const std::lock_guard lock(list_mutex_);
@@ -137,15 +157,25 @@ public:
         if (a.next_) a.next_->prev_ = a.prev_;
         a.listed_ = false;
     }
+    /// Calls `depart` of it at the end of the next turn. It must stay until then, or until the io_context is
+    /// destroyed. Thread safety: from any thread.
+    void leave(departing& d) noexcept {
+        const std::lock_guard lock(list_mutex_);
+        d.next_ = std::exchange(leaving_, &d);
+        someone_leaves_.store(true, std::memory_order_release);
+    }
     /// The io_context is being destroyed, or this is the copy in a forked child: everybody lets go,
     /// and nothing is written or told to a peer.
     void shut_down() noexcept {
         alive_ = false;
+        someone_leaves_ = false;
         while (listed_) {
             abandonable& a = *listed_;
             delist(a);
             a.abandon();
         }
+        retry_.cancel();
+        for (unposted* u = take_unposted(); u;) std::exchange(u, u->next_)->abandon();
         release();
     }
 
@@ -169,13 +199,20 @@ private:
     static constexpr std::size_t max_spare_buffers = 16;
     static constexpr std::size_t max_spare_bytes = 4 * 1024 * 1024;  // of all of them
 
-    void wake_at(time_point when) {
-        wakeup_ = never;  // as long as it is not certain
-        schedule_wakeup(when);
+    void wake_at(time_point when) noexcept {
         wakeup_ = when;
+        schedule_wakeup(when);
+    }
+    [[nodiscard]] unposted* take_unposted() noexcept {
+        unposted_tail_ = &unposted_;
+        return std::exchange(unposted_, nullptr);
+    }
+    void on_retry(time_point) {
+        for (unposted* u = take_unposted(); u;) std::exchange(u, u->next_)->post();
     }
     // Called by a destructor.
     void end_turn() noexcept {
+        if (someone_leaves_.load(std::memory_order_acquire)) see_off();
         while (first_) {
             deferred_task& task = *first_;
             task.withdraw();
@@ -185,17 +222,27 @@ private:
                 if (!failure_) failure_ = std::current_exception();
             }
         }
+        settle_wakeup();
+        if (!failure_) return;
         try {
-            settle_wakeup();
-            if (failure_) hand_out_failure();
+            hand_out_failure();
         } catch (...) {
             // Out of memory: the end of the next turn tries again.
         }
     }
-    void settle_wakeup() {
+    void see_off() noexcept {
+        departing* d = nullptr;
+        {
+            const std::lock_guard lock(list_mutex_);
+            someone_leaves_.store(false, std::memory_order_relaxed);
+            d = std::exchange(leaving_, nullptr);
+        }
+        while (d) std::exchange(d, d->next_)->depart();
+    }
+    void settle_wakeup() noexcept {
         // A wake-up for nothing would keep the host's `run()` from returning.
         if (wakeup_ != never && wheel_.empty()) wake_at(never);
-        // A deadline's function threw, or the wake-up could not be scheduled.
+        // A deadline's function threw.
         if (wakeup_ == never && !wheel_.empty()) wake_at(wheel_.next_deadline());
     }
     // Nobody is there to catch it: it leaves the host's `run()` in a handler of its own.
@@ -205,10 +252,10 @@ private:
     }
     void post_turn() {
         if (turn_posted_) return;
-        asio::post(executor_, [this] {
+        asio::post(executor_, detail::with_memory(turn_memory_, [this] {
             turn_posted_ = false;
             const turn t(*this);
-        });
+        }));
         turn_posted_ = true;
     }
 
@@ -224,9 +271,16 @@ private:
     deferred_task** tail_ = &first_;
     std::exception_ptr failure_;  // of a deferred task
     std::mutex list_mutex_;
+    departing* leaving_ = nullptr;
+    std::atomic<bool> someone_leaves_{false};
     abandonable* listed_ = nullptr;
     std::size_t spare_bytes_ = 0;
     std::vector<byte_vector> spare_;
+    spare_blocks blocks_;
+    detail::handler_memory turn_memory_;
+    unposted* unposted_ = nullptr;
+    unposted** unposted_tail_ = &unposted_;
+    timer_node retry_{this, on_timer<&driver::on_retry>};
 };
 
 /// Something to do on the strand, type-erased: Asio's part is instantiated once and not for each
@@ -256,6 +310,7 @@ void dispatch(driver& d, F f) {
 [[nodiscard]] inline std::uint64_t random_seed(driver& d) noexcept {
     std::uint64_t seed = 0;
     (void)d.entropy().take(std::as_writable_bytes(std::span(&seed, 1)));
+    if (detail::planted(detail::bug::seed_from_address)) seed ^= reinterpret_cast<std::uintptr_t>(&d);
     return seed;
 }
 

@@ -19,8 +19,11 @@ class stream_sink {
 public:
     /// A dialled stream is connected, or it is not and never will be.
     virtual void on_connected(std::error_code ec) = 0;
-    /// What one read brought. The bytes are in the driver's shared buffer: they may be changed,
-    /// and are valid during the call only.
+    /// Where the next read is to put its bytes; empty for the driver's shared buffer. They come by `on_bytes` all the
+    /// same. Asked before each read; the memory must last until then.
+    [[nodiscard]] virtual byte_span read_room() noexcept { return {}; }
+    /// What one read brought. The bytes are in the driver's shared buffer or in `read_room()`: they may be changed;
+    /// in the former they are valid during the call only.
     virtual void on_bytes(byte_span chunk) = 0;
     /// Room again, after `write_some` took less than everything.
     virtual void on_writable() = 0;
@@ -81,6 +84,10 @@ struct listen_endpoint {
     std::uint16_t port = 0;             ///< 0: a free one, see `listener::port()`
     bool reuse_port = false;            ///< SO_REUSEPORT: several listeners share the port
     int backlog = 1024;                 ///< connections not yet accepted, at most
+    /// A socket file (AF_UNIX) in place of address and port. One that nobody listens on any more is replaced; it is
+    /// removed when the listener closes.
+    std::string path{};
+    unsigned permissions = 0600;        ///< of that file, whatever the umask is
 };
 
 }  // namespace hawser::inline v0

@@ -3,7 +3,9 @@
 /// A waiting operation of the application: its handler, type-erased.
 #pragma once
 
+#include <hawser/core/outcome.hpp>
 #include <hawser/driver/driver.hpp>
+#include <hawser/link/failure.hpp>
 
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
@@ -15,6 +17,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -59,32 +62,30 @@ struct by_value {
     static void take(const auto&...) noexcept {}
 };
 
-/// A handler with its arguments, ready to run; keeps the handler's associated allocator.
-template <class Handler, class Delivery, class... Args>
-struct bound_handler {
-    Handler handler;
-    [[no_unique_address]] Delivery delivery;
-    std::tuple<Args...> arguments;
-
-    using allocator_type = asio::associated_allocator_t<Handler>;
-    [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler); }
-    void operator()() {
-        std::apply([this](Args&... args) { delivery.take(args...); }, arguments);
-        std::apply(std::move(handler), std::move(arguments));
-    }
+/// The result of an operation that could not even be started, beside its error.
+template <class T>
+struct no_result {
+    [[nodiscard]] static T make() { return T{}; }
+};
+template <>
+struct no_result<outcome> {
+    [[nodiscard]] static outcome make() noexcept { return outcome::refused; }
 };
 
 /// Holds one handler until it is completed, exactly once, or destroyed. Completing posts it to
-/// its associated executor (the driver's where it has none) after its memory was given back,
-/// never inside the call that completes. While it waits, its executor has work.
+/// its associated executor (the driver's where it has none), never inside the call that completes;
+/// the memory is back before the handler is called. Completing never fails: where there is no memory
+/// to post, that is tried again later. While it waits, its executor has work.
 template <class... Args>
 class completion {
-    struct base {
+    struct base : unposted {
         virtual void complete(Args... args) = 0;
         virtual void destroy() noexcept = 0;
-
-    protected:
-        ~base() = default;
+        void release() noexcept {
+            if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+        }
+        [[nodiscard]] bool shared() const noexcept { return references.load(std::memory_order_acquire) > 1; }
+        std::atomic<int> references{1};
     };
 
     template <class Handler, class Delivery>
@@ -93,57 +94,105 @@ class completion {
         using allocator_type =
             typename std::allocator_traits<asio::associated_allocator_t<Handler>>::template rebind_alloc<holder>;
 
-        holder(Handler h, Delivery d, const driver::executor_type& fallback)
-            : handler(std::move(h)), delivery(std::move(d)), work(asio::get_associated_executor(handler, fallback)) {}
+        holder(Handler h, Delivery d, driver& runtime)
+            : handler(std::move(h)), delivery(std::move(d)),
+              work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime) {}
+
+        // What is posted: a reference, so that nothing is lost where posting fails.
+        struct posted {
+            using allocator_type = asio::associated_allocator_t<Handler>;
+            explicit posted(holder& h) noexcept : target(&h) { h.references.fetch_add(1, std::memory_order_relaxed); }
+            posted(posted&& other) noexcept : target(std::exchange(other.target, nullptr)) {}
+            posted& operator=(posted&&) = delete;
+            ~posted() {
+                if (target) target->release();
+            }
+            [[nodiscard]] allocator_type get_allocator() const noexcept {
+                return asio::get_associated_allocator(target->handler);
+            }
+            void operator()() { std::exchange(target, nullptr)->call(); }
+            holder* target;
+        };
 
         void complete(Args... args) override {
-            allocator_type allocator(asio::get_associated_allocator(handler));
             delivery.put(args...);
-            bound_handler<Handler, Delivery, Args...> bound{std::move(handler), std::move(delivery),
-                                                            {std::move(args)...}};
-            auto guard = std::move(work);
-            release(allocator);
-            asio::post(guard.get_executor(), std::move(bound));
+            arguments.emplace(std::move(args)...);
+            post();
+        }
+        void post() override {
+            try {
+                asio::post(work.get_executor(), posted(*this));
+            } catch (const std::bad_alloc&) {
+                return owner.postpone(*this);
+            }
+            this->release();
+        }
+        void abandon() noexcept override { this->release(); }
+        void call() {
+            Handler h(std::move(handler));
+            Delivery d(std::move(delivery));
+            std::tuple<Args...> a(std::move(*arguments));
+            this->release();
+            std::apply([&d](Args&... result) { d.take(result...); }, a);
+            std::apply(std::move(h), std::move(a));
         }
         void destroy() noexcept override {
             allocator_type allocator(asio::get_associated_allocator(handler));
-            release(allocator);
-        }
-        void release(allocator_type& allocator) noexcept {
             std::destroy_at(this);
             std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
         }
-        static holder* make(Handler h, Delivery d, const driver::executor_type& fallback) {
+        static holder* make(Handler h, Delivery d, driver& runtime) {
             allocator_type allocator(asio::get_associated_allocator(h));
             holder* memory = std::allocator_traits<allocator_type>::allocate(allocator, 1);
-            return std::construct_at(memory, std::move(h), std::move(d), fallback);
+            return std::construct_at(memory, std::move(h), std::move(d), runtime);
         }
 
         Handler handler;
         [[no_unique_address]] Delivery delivery;
         asio::executor_work_guard<executor_type> work;
+        driver& owner;
+        std::optional<std::tuple<Args...>> arguments;
     };
 
 public:
     completion() noexcept = default;
     template <class Handler, class Delivery = by_value>
-    completion(Handler h, const driver::executor_type& fallback, Delivery d = {})
-        : held_(holder<Handler, Delivery>::make(std::move(h), std::move(d), fallback)) {}
+    completion(Handler h, driver& runtime, Delivery d = {})
+        : held_(holder<Handler, Delivery>::make(std::move(h), std::move(d), runtime)) {}
     completion(completion&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
     completion& operator=(completion&& other) noexcept {
         std::swap(held_, other.held_);
         return *this;
     }
     ~completion() {
-        if (held_) held_->destroy();
+        if (held_) held_->release();
     }
 
     [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
     void operator()(Args... args) {
         if (held_) std::exchange(held_, nullptr)->complete(std::move(args)...);
     }
+    /// Calls `start(the operation)`. If that throws and has not put the operation anywhere, it is
+    /// completed with the error.
+    template <class Start>
+    void start_with(Start&& start) {
+        completion same;
+        same.held_ = held_;
+        held_->references.fetch_add(1, std::memory_order_relaxed);
+        try {
+            start(std::move(*this));
+        } catch (...) {
+            completion(std::move(*this));  // where `start` left it
+            if (same.held_->shared()) return;
+            same.fail(error_of_exception(), static_cast<std::tuple<Args...>*>(nullptr));
+        }
+    }
 
 private:
+    template <class... Rest>
+    void fail(std::error_code ec, std::tuple<std::error_code, Rest...>*) {
+        (*this)(ec, no_result<Rest>::make()...);
+    }
     base* held_ = nullptr;
 };
 

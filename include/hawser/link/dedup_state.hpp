@@ -5,6 +5,7 @@
 
 #include <hawser/core/message_id.hpp>
 #include <hawser/core/time.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/policy/dedup_cache.hpp>
 
 #include <algorithm>
@@ -28,6 +29,7 @@ public:
 
     /// A message is about to be handed to the application.
     [[nodiscard]] verdict check(const message_id& id, time_point now) {
+        if (planted(bug::copies_delivered)) return verdict::fresh;
         if (cache_.contains(id, now)) return verdict::duplicate;
         return find(id) != processing_.end() ? verdict::in_processing : verdict::fresh;
     }

@@ -12,6 +12,7 @@
 
 #include <asio/async_result.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,14 +26,30 @@ namespace hawser::inline v0::detail {
 template <class P>
 [[nodiscard]] std::error_code begin_connect(link<P>& l, std::string_view where, url& parsed, std::string& why) {
     if (const auto ec = parse_url(where, parsed, &why)) return ec;
-    if (parsed.secure()) {
-        why = "the scheme wss needs TLS, which this version does not have";
-        return errc::invalid_argument;
-    }
+    if constexpr (requires { P::transport::check(parsed, l.settings()); })
+        if (const std::error_code ec = P::transport::check(parsed, l.settings())) {
+            why = ec.message();
+            return ec;
+        }
     if (!l.connecting.exchange(true)) return {};
     why = "connect was called before";
     return errc::already_connecting;
 }
+
+/// Takes `connecting` back unless it is done: the call threw, and may be made again.
+class connect_claim {
+public:
+    explicit connect_claim(std::atomic<bool>& flag) noexcept : flag_(&flag) {}
+    connect_claim(const connect_claim&) = delete;
+    connect_claim& operator=(const connect_claim&) = delete;
+    ~connect_claim() {
+        if (flag_) *flag_ = false;
+    }
+    void done() noexcept { flag_ = nullptr; }
+
+private:
+    std::atomic<bool>* flag_;
+};
 
 /// Calls `f(target)` on the strand: at once if the caller is on it or if it is free and this
 /// thread runs the io_context, else soon.
@@ -60,6 +77,14 @@ void cancel_on_strand(std::shared_ptr<Target> target, F cancel) {
     else dispatch(d, std::move(later));
 }
 
+/// An exception on the strand becomes the operation's result: nobody could catch it there.
+template <class Target, class Start, class Completion>
+void start_on_strand(const std::shared_ptr<Target>& target, std::uint64_t serial, Start start, Completion done) {
+    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
+        done.start_with([&](Completion&& operation) { start(t, serial, std::move(operation)); });
+    });
+}
+
 /// Starts one operation: wraps the handler, arranges its cancellation, and calls
 /// `start(target, serial, completion)` on the strand.
 template <class Completion, class Target, class Handler, class Start>
@@ -72,10 +97,8 @@ void begin_operation(const std::shared_ptr<Target>& target, Handler&& handler, S
             cancel_on_strand(std::move(alive), [serial, type](Target& t) { return t.cancel_operation(serial, type); });
         });
     }
-    Completion done(std::forward<Handler>(handler), target->runtime().executor());
-    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
-        start(t, serial, std::move(done));
-    });
+    Completion done(std::forward<Handler>(handler), target->runtime());
+    start_on_strand(target, serial, std::move(start), std::move(done));
 }
 
 /// The same for an operation whose result is taken from somewhere and must not get lost: when it is
@@ -100,10 +123,8 @@ void begin_taking(const std::shared_ptr<Target>& target, Handler&& handler, Star
             });
         });
     }
-    Completion done(std::forward<Handler>(handler), target->runtime().executor(), std::move(delivery));
-    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
-        start(t, serial, std::move(done));
-    });
+    Completion done(std::forward<Handler>(handler), target->runtime(), std::move(delivery));
+    start_on_strand(target, serial, std::move(start), std::move(done));
 }
 
 }  // namespace hawser::inline v0::detail

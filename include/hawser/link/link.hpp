@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/outcome.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/state.hpp>
 #include <hawser/link/completion.hpp>
@@ -89,7 +90,7 @@ class ack_relay;
 /// link_session.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
-                   wire_owner, deferred_task, abandonable, store_client {
+                   wire_owner, deferred_task, abandonable, departing, store_client {
 public:
     link(driver& d, std::shared_ptr<const options> o, policy_objects<P> objects);
     ~link();
@@ -109,6 +110,7 @@ public:
     }
     /// Accepting side: the listener is gone, and so is `host`. Nobody can resume the session any more.
     void lose_host();
+    [[nodiscard]] bool ends_without_host() const noexcept { return state_ == connection_state::detached && !wire_; }
     /// Accepting side: the session is over, with the peer's position where it is known.
     void end_session(std::error_code why, std::optional<std::uint64_t> position,
                      close_code code = close_code::session_expired);
@@ -140,6 +142,17 @@ public:
     /// The owner is gone: nothing of the application is called any more. Keeps itself alive as
     /// long as it must.
     void orphan(std::shared_ptr<link> self);
+    /// The same on the strand, from any thread, also without memory.
+    void orphan_on_strand(std::shared_ptr<link> self) noexcept {
+        leaver_ = std::move(self);
+        try {
+            dispatch(driver_, [weak = this->weak_from_this()] {
+                if (const auto l = weak.lock(); l && l->driver_.alive()) l->depart();
+            });
+        } catch (const std::bad_alloc&) {
+            driver_.leave(*this);
+        }
+    }
 
     [[nodiscard]] std::uint64_t next_serial() noexcept { return ++last_serial_; }
     [[nodiscard]] session::endpoint& state_machine() noexcept { return *session_; }
@@ -190,8 +203,10 @@ private:
     // link_dial.hpp: attempts, and the life of a connection
     void begin_dialling(const url& where);
     void start_attempt();
+    [[nodiscard]] std::error_code dial();
+    [[nodiscard]] std::error_code ask_where(connect_attempt& attempt, url& where);
     void retry_later(std::error_code why, const close_info& close, std::optional<duration> hint);
-    void attempt_failed(std::error_code why);
+    void attempt_failed(std::error_code why, bool told_when = false);
     [[nodiscard]] static bool is_local(std::error_code why) noexcept;
     void link_up(bool resumed);
     [[nodiscard]] std::error_code send_on_connect();
@@ -199,6 +214,7 @@ private:
     [[nodiscard]] static bool is_permanent(const wire_end& end) noexcept;
     void set_state(connection_state to, state_change details = {});
     void finish(connection_state final, std::error_code why, const close_info& close);
+    void end_messages();
     void fail_operations(std::error_code why);
     static void complete_all(ring<waiting>& list, std::error_code ec);
     static bool cancel_one(ring<waiting>& list, std::uint64_t serial, bool total);
@@ -213,10 +229,16 @@ private:
     void on_wire_closed(wire& w, const wire_end& end) override;
     void wire_ended(const wire_end& end);
     void abandon() noexcept override;
+    void depart() override {
+        const driver::turn t(driver_);
+        orphan(std::move(leaver_));
+    }
 
     // link_send.hpp
     [[nodiscard]] std::error_code admission(std::size_t size);
-    [[nodiscard]] std::uint64_t put(message body, std::string_view key, std::unique_ptr<session::outcome_waiter> w);
+    [[nodiscard]] std::uint64_t put(message body, std::string_view key);
+    void put_awaited(message body, std::string_view key, send_completion& done, std::uint64_t serial);
+    void put_accepted(message body, std::string_view key, enqueue_completion& done, std::uint64_t serial);
     [[nodiscard]] bool direct() const noexcept;
     void write_plain();
     void report_outcomes();
@@ -279,6 +301,7 @@ private:
     std::atomic<sender_queue*> open_senders_{nullptr};
     std::shared_ptr<ack_relay<P>> acks_;
     std::shared_ptr<link> keep_alive_;
+    std::shared_ptr<link> leaver_;  // see orphan_on_strand
     link_host* host_ = nullptr;
     connection_state state_ = connection_state::idle;
     bool session_on_ = false;      // hawser.v1 is spoken on the present connection (or was, on the last)

@@ -67,14 +67,44 @@ void link<P>::start_attempt() {
     dial_->refusal.clear();
     set_state(connection_state::connecting, {.attempt = dial_->reconnect.attempts()});
     if (orphaned) return;
-    wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this));
-    attach_deadline_ = add_saturated(now, options_->connect_timeout);
+    if (!planted(bug::attempt_without_deadline)) attach_deadline_ = add_saturated(now, options_->connect_timeout);
     rearm();
-    const auto ec = wire_->dial(objects_.transport, dial_->where, dial_->subprotocols, options_->headers);
-    if (!ec) return;
+    const auto ec = dial();
+    if (!ec || orphaned) return;
     wire_.reset();
-    if (ec == errc::invalid_argument) return finish(connection_state::failed, ec, {});
+    const bool hopeless = ec == errc::invalid_argument || ec == errc::tls_missing ||
+                          (ec == errc::handler_failed && std::exchange(handler_failed_, false));
+    if (hopeless) return finish(connection_state::failed, ec, {});
     link_lost(ec, {}, {});
+}
+
+template <class P>
+std::error_code link<P>::dial() {
+    const auto make_wire = [this] { wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this)); };
+    if (!options_->on_attempt) {
+        make_wire();
+        return wire_->dial(objects_.transport, dial_->where, dial_->subprotocols, options_->headers);
+    }
+    connect_attempt attempt{dial_->reconnect.attempts(), dial_->where.text(), options_->headers};
+    url where;
+    if (const auto ec = ask_where(attempt, where)) return ec;
+    make_wire();
+    return wire_->dial(objects_.transport, where, dial_->subprotocols, attempt.headers);
+}
+
+template <class P>
+std::error_code link<P>::ask_where(connect_attempt& attempt, url& where) {
+    try {
+        options_->on_attempt(attempt);
+    } catch (...) {
+        handler_threw("on_attempt_threw");
+        return errc::handler_failed;
+    }
+    if (orphaned) return errc::closed;
+    std::string why;
+    const auto ec = parse_url(attempt.url, where, &why);
+    if (ec) objects_.logger.log(log_level::error, "bad_attempt", {{"why", why}});
+    return ec;
 }
 
 template <class P>
@@ -129,7 +159,10 @@ void link<P>::link_up(bool resumed) {
 
 template <class P>
 bool link<P>::is_permanent(const wire_end& end) noexcept {
-    if (end.error == errc::unauthorized || end.error == errc::redirected || end.error == errc::session_version) return true;
+    for (const errc e : {errc::unauthorized, errc::redirected, errc::session_version, errc::tls_incompatible,
+                         errc::certificate_untrusted, errc::certificate_expired, errc::certificate_name,
+                         errc::certificate_refused, errc::proxy_unauthorized})
+        if (end.error == e) return true;
     if (end.error != errc::refused) return false;
     const unsigned s = end.http_status;
     return s >= 400 && s < 500 && s != 408 && s != 425 && s != 429;
@@ -166,20 +199,21 @@ void link<P>::wire_ended(const wire_end& end) {
     link_lost(end.error, end.close, end.retry_after);
 }
 
-// Want of descriptors, memory or randomness says nothing about the endpoint.
+// Want of descriptors, memory or randomness, and what `on_attempt` threw, say nothing about the endpoint.
 template <class P>
 bool link<P>::is_local(std::error_code why) noexcept {
     for (const auto local : {std::errc::too_many_files_open, std::errc::too_many_files_open_in_system,
                              std::errc::no_buffer_space, std::errc::not_enough_memory})
         if (why == local) return true;
-    return why == errc::out_of_memory || why == errc::random_failed;
+    return why == errc::out_of_memory || why == errc::random_failed || why == errc::handler_failed;
 }
 
 template <class P>
-void link<P>::attempt_failed(std::error_code why) {
+void link<P>::attempt_failed(std::error_code why, bool told_when) {
     if (!dial_->permit) return;
     count(counter::connects_failed);
-    if (is_local(why)) breaker_.release(*dial_->permit, driver_.now());
+    // A server that says when to come is well, and knows better than a breaker.
+    if (is_local(why) || told_when) breaker_.release(*dial_->permit, driver_.now());
     else if (breaker_.on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
     dial_->permit.reset();
 }
@@ -192,7 +226,7 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
     if (dial_) {
-        attempt_failed(why);
+        attempt_failed(why, hint.has_value());
         dial_->reconnect.on_disconnected(driver_.now());
         return retry_later(why, close, hint);
     }
@@ -259,16 +293,18 @@ void link<P>::maybe_close() {
 template <class P>
 void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
-    session_->end_epoch(position);
+    try {
+        if (session_) session_->end_epoch(position);
+    } catch (const std::bad_alloc&) {
+        // Without its position: what was written ends `unknown`.
+    }
     if (wire_) wire_->drop(code);
     finish(connection_state::closed, why, {});
 }
 
 template <class P>
 void link<P>::lose_host() {
-    host_next = host_prev = nullptr;
-    record = nullptr;
-    if (state_ == connection_state::detached && !wire_) end_session(errc::session_expired, std::nullopt);
+    if (ends_without_host()) end_session(errc::session_expired, std::nullopt);
 }
 
 template <class P>
@@ -289,14 +325,20 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     if (session_) {
         accepted = session_->in().durable_accepted();
         session_->detach();
-        session_->out().finish_all(outcome::cancelled);
     }
     if (session_on_) count(counter::sessions_ended);
-    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, accepted);
     final_error_ = why;
+    driver_.defer(*this);
+    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, accepted);
     set_state(final, {.reason = why, .close = close});
     fail_operations(why ? why : make_error_code(errc::closed));
-    driver_.defer(*this);
+    end_messages();
+}
+
+// Of a socket that is over. Each end of a message takes memory; where there is none, the rest follows later.
+template <class P>
+void link<P>::end_messages() {
+    if (session_) session_->out().finish_all(outcome::cancelled);
 }
 
 // Operations that still wait end with `why`; what was received may still be read.
@@ -336,16 +378,20 @@ void link<P>::set_state(connection_state to, state_change details) {
     // Waiting for another reason, such as an open breaker, is told as well.
     const bool repeated = state_ == to && to != connection_state::waiting;
     if (repeated || (state_ == connection_state::closing && !final)) return;
-    if (dial_ && (to == connection_state::waiting || final)) {
-        details.http_status = dial_->http_status;
-        details.refusal = dial_->refusal;
-    }
     details.from = std::exchange(state_, to);
     details.to = to;
-    if (objects_.logger.enabled(log_level::info)) {
-        const std::string reason = details.reason ? details.reason.message() : std::string();
-        objects_.logger.log(log_level::info, "state",
-                            {{"from", to_string(details.from)}, {"to", to_string(to)}, {"reason", reason}});
+    try {
+        if (dial_ && (to == connection_state::waiting || final)) {
+            details.http_status = dial_->http_status;
+            details.refusal = dial_->refusal;
+        }
+        if (objects_.logger.enabled(log_level::info)) {
+            const std::string reason = details.reason ? details.reason.message() : std::string();
+            objects_.logger.log(log_level::info, "state",
+                                {{"from", to_string(details.from)}, {"to", to_string(to)}, {"reason", reason}});
+        }
+    } catch (const std::bad_alloc&) {
+        // The state is told without the text, or not logged.
     }
     if (on_state_ && !orphaned) {
         try {
@@ -369,11 +415,22 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     while (!accepted_.empty()) accepted_.pop_front().done(aborted, ticket{});
     if (session_) {
         if (host_) std::exchange(host_, nullptr)->on_link_ended(this, session_->in().durable_accepted());
-        session_->out().finish_all(outcome::cancelled);
-        session_->out().drain_finished([&](session::finished_message& f) {
-            for (auto w = std::move(f.waiters); w; w = std::move(w->next))
-                static_cast<send_waiter&>(*w).done(aborted, f.result);
+        // First those who wait: ending the messages one by one takes memory.
+        session_->out().find_if([&](auto& m) {
+            outcome result = outcome::cancelled;
+            if constexpr (requires { m.result; }) result = m.result;
+            else if (m.written) result = outcome::unknown;
+            if (planted(bug::told_after_destruction) && on_outcome_) on_outcome_(ticket{m.counter}, result);
+            for (auto w = std::move(m.waiters); w; w = std::move(w->next))
+                static_cast<send_waiter&>(*w).done(aborted, result);
+            return false;
         });
+        try {
+            session_->out().finish_all(outcome::cancelled);
+            session_->out().drain_finished([](session::finished_message&) {});
+        } catch (const std::bad_alloc&) {
+            // Who asks for an outcome only now is told `operation_aborted`.
+        }
     }
     if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
     if (!final) state_ = connection_state::closed;
@@ -399,6 +456,7 @@ void link<P>::abandon() noexcept {
     if (sender_queue* q = open_senders_) (void)q->close();
     if (acks_) acks_->close();
     const auto keep = std::move(keep_alive_);
+    const auto leaver = std::move(leaver_);
     const auto message_function = std::exchange(on_message_, nullptr);
     const auto state_function = std::exchange(on_state_, nullptr);
     const auto outcome_function = std::exchange(on_outcome_, nullptr);

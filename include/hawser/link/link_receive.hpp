@@ -6,6 +6,7 @@
 #include <hawser/link/link.hpp>
 
 #include <mutex>
+#include <new>
 
 namespace hawser::inline v0::detail {
 
@@ -73,7 +74,11 @@ void link<P>::break_off(std::error_code why) {
     if (orphaned || is_final()) return;
     driver_.defer(*this);
     if (session_on_ && session_) {
-        if (!dial_) return end_session(why, std::nullopt, close_code::internal_error);
+        if (!dial_) {
+            // Without a position: what was handed over last may not be in it.
+            if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
+            return end_session(why, std::nullopt, close_code::internal_error);
+        }
         session_->end_epoch(std::nullopt);
     }
     if (wire_) wire_->drop(close_code::internal_error);
@@ -88,18 +93,14 @@ void link<P>::failed() noexcept {
     const bool again = std::exchange(failed_at_, driver_.now()) == driver_.now();
     try {
         objects_.logger.log(log_level::error, "internal_exception", {{"what", text_of_exception()}});
-        if (!again) return break_off(error_of_exception());
+        if (!again && !is_final()) return break_off(error_of_exception());
     } catch (...) {
         broken_ = true;
     }
     // Once more in the same turn might be for ever.
     withdraw();
     resume_at_ = add_saturated(driver_.now(), milliseconds{100});
-    try {
-        rearm();
-    } catch (...) {
-        // It is armed; the driver schedules its wake-up when the turn ends.
-    }
+    rearm();
 }
 
 // In a catch clause. Not in the middle of what called the callback, but at the end of the turn a
@@ -222,9 +223,19 @@ void link<P>::give_back(message m) {
 template <class P>
 message link<P>::own(ready_message m) {
     if (m.seq == 0) return std::move(m.body);
-    if (!acks_) acks_ = std::make_shared<ack_relay<P>>(*this);
+    std::unique_ptr<delivery> info;
+    try {
+        if (!acks_) acks_ = std::make_shared<ack_relay<P>>(*this);
+        info = std::make_unique<delivery>();
+    } catch (...) {
+        m.given_back = true;
+        ready_bytes_ += m.body.footprint();
+        (void)ready_.push_front(std::move(m));  // where it was taken from: there is room
+        throw;
+    }
     if (options_->acceptance == acceptance_mode::on_hand_off) previous_ = taken{m.epoch_serial, m.seq, m.id};
-    m.body.set_delivery(std::make_unique<delivery>(delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_}));
+    *info = delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_};
+    m.body.set_delivery(std::move(info));
     return std::move(m.body);
 }
 
@@ -232,10 +243,13 @@ template <class P>
 void link<P>::drain_ready() {
     if (draining_) return;
     draining_ = true;
+    const auto drained = [](bool* flag) { *flag = false; };
+    const std::unique_ptr<bool, decltype(drained)> guard(&draining_, drained);
     ready_message m;
     while (!orphaned && !handler_broke() && ((on_message_ && !held_) || receiver_) && take_ready(m)) {
         if (receiver_) {
-            receiver_({}, own(std::move(m)));
+            message taken_over = own(std::move(m));
+            receiver_({}, std::move(taken_over));
             continue;
         }
         const taken at{m.epoch_serial, m.seq, m.id};
@@ -244,7 +258,6 @@ void link<P>::drain_ready() {
         if (at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
             took_responsibility(at.epoch_serial, at.seq, at.id);
     }
-    draining_ = false;
     // All that came before the end were copies.
     if (receiver_ && is_final() && ready_.empty())
         receiver_(final_error_ ? final_error_ : make_error_code(errc::closed), message{});
@@ -277,7 +290,11 @@ void link<P>::accept_previous() {
 
 template <class P>
 void link<P>::took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
-    dedup_->processed(id, driver_.now());
+    try {
+        dedup_->processed(id, driver_.now());
+    } catch (const std::bad_alloc&) {
+        // Not remembered beyond this session; the message has been handed over and is accepted.
+    }
     if (!session_) return;
     session_->finish(epoch_serial, seq, driver_.now());
     driver_.defer(*this);

@@ -25,10 +25,11 @@ session::endpoint& link<P>::session() {
     // An origin that is not unique would let the peer take new messages for old ones: one of
     // zeros, for want of randomness, is refused before a session begins.
     if (options_->session != session_mode::off && !driver_.entropy().take(o.origin)) o.origin = {};
-    session_ = std::make_unique<session::endpoint>(o);
-    session_->out().begin_after(direct_counter_);
-    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
+    auto made = std::make_unique<session::endpoint>(o);
+    made->out().begin_after(direct_counter_);
     if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup, random_seed(driver_));
+    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
+    session_ = std::move(made);  // all of it or nothing
     return *session_;
 }
 
@@ -36,11 +37,15 @@ template <class P>
 void link<P>::on_loaded(std::error_code ec, store_image image) {
     // Also while it closes: what was accepted before leaves first.
     if (orphaned || is_final()) return;
-    if (ec) return finish(connection_state::failed, errc::store_failed, {});
-    if (image.has_origin) session_->set_identity(image.origin, image.boot);
-    if (session_->options().origin == session::origin_id{})
-        return finish(connection_state::failed, errc::random_failed, {});
-    start_attempt();
+    try {
+        if (ec) return finish(connection_state::failed, errc::store_failed, {});
+        if (image.has_origin) session_->set_identity(image.origin, image.boot);
+        if (session_->options().origin == session::origin_id{})
+            return finish(connection_state::failed, errc::random_failed, {});
+        start_attempt();
+    } catch (...) {
+        failed();
+    }
 }
 
 template <class P>
@@ -62,7 +67,11 @@ void link<P>::on_committed(std::error_code ec) {
         // What waited for this commit was not accepted; outcomes are told from memory alone.
         store_failed_ = true;
         while (!accepted_.empty()) accepted_.pop_front().done(errc::store_failed, ticket{});
-        finish(connection_state::failed, errc::store_failed, {});
+        try {
+            finish(connection_state::failed, errc::store_failed, {});
+        } catch (...) {
+            failed();
+        }
     }
     session_->end_commit();
     driver_.defer(*this);
@@ -80,7 +89,7 @@ void link<P>::write_session() {
         std::error_code ec;
         if (frame->body) {
             ec = wire_->send(ws::opcode::binary, frame->head, *frame->body);
-            count(counter::messages_sent);
+            count(frame->again ? counter::messages_replayed : counter::messages_sent);
             count(counter::bytes_sent, frame->body->size());
         } else {
             ec = wire_->send(ws::opcode::binary, frame->head, byte_view{});
@@ -132,7 +141,11 @@ void link<P>::adopt_plain(std::unique_ptr<wire> w) {
     wire_ = std::move(w);
     wire_->set_owner(*this);
     session_on_ = false;
-    link_up(false);
+    try {
+        link_up(false);
+    } catch (...) {
+        failed();
+    }
 }
 
 template <class P>
@@ -152,6 +165,7 @@ std::error_code link<P>::adopt_session(std::unique_ptr<wire> w, const session::h
 
 template <class P>
 void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token) {
+    if (planted(bug::two_owners)) (void)wire_.release();
     if (wire_) wire_->drop(close_code::superseded, "a newer connection resumed the session");
     const auto gone = std::exchange(wire_, std::move(w));
     wire_->set_owner(*this);
@@ -162,10 +176,14 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
     heartbeat_.stop();
     close_sent_ = false;
     session_->detach();
-    session_->attach_resume(r, token);
     attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
     rearm();
     driver_.defer(*this);
+    try {
+        session_->attach_resume(r, token);
+    } catch (...) {
+        failed();
+    }
 }
 
 // The end of a turn: what it caused leaves together.
@@ -185,6 +203,7 @@ void link<P>::run() {
 template <class P>
 void link<P>::end_of_turn() {
     if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
+    if (is_final()) end_messages();
     const auto retired = std::move(retired_);
     drain_ready();
     take_from_senders();

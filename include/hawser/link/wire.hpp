@@ -64,7 +64,7 @@ public:
         server_ = std::make_unique<ws::server_upgrade>(options_->http);
         stream_ = std::move(accepted);
         phase_ = phase::upgrading;
-        limits_.handshake = add_saturated(driver_.now(), options_->handshake_timeout);
+        if (!planted(bug::handshake_without_deadline)) limits_.handshake = add_saturated(driver_.now(), options_->handshake_timeout);
         rearm();
         stream_->set_sink(*this);
     }
@@ -128,6 +128,7 @@ public:
         if (phase_ != phase::open) return errc::not_connected;
         if (body.compressible() && send_compressed(op, head, body.bytes())) return {};
         if (side_ == ws::role::client || body.size() < by_reference) return send_as_it_is(op, head, body.bytes());
+        out_.reserve(ws::max_header_size + head.size());  // all of the frame or nothing
         if (ws_->send_header(out_.tail(), op, head.size() + body.size()) == 0) return errc::closed;
         hawser::append(out_.tail(), head);
         out_.append(body);
@@ -188,6 +189,9 @@ public:
     void set_owner(wire_owner& owner) noexcept { owner_ = &owner; }
     /// What its lingering close is to count in.
     void set_linger_count(std::shared_ptr<std::size_t> count) noexcept { linger_count_ = std::move(count); }
+    /// What is held as long as this is: its place among the connections of its address.
+    void hold(std::shared_ptr<const void> place) noexcept { place_ = std::move(place); }
+    [[nodiscard]] const std::shared_ptr<const void>& place() const noexcept { return place_; }
 
 private:
     enum class phase : std::uint8_t { idle, dialling, upgrading, open, closing, ended };
@@ -196,6 +200,8 @@ private:
     // Views from this size on are offered to the system before they are copied. A read hardly
     // brings two of them, so there is no batch to wait for.
     static constexpr std::size_t at_once = 64 * 1024;
+    // Where it answers the last message of a read, no batch is waited for either way.
+    static constexpr std::size_t at_once_last = 8 * 1024;
 
     wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, ws::role side)
         : driver_(d), options_(std::move(o)), owner_(&owner), side_(side), out_(d) {}
@@ -207,6 +213,7 @@ private:
         phase_ = phase::upgrading;
         guarded([this] { flush(); });
     }
+    byte_span read_room() noexcept override { return ws_ && !paused_ ? ws_->read_room() : byte_span{}; }
     void on_bytes(byte_span chunk) override {
         guarded([this, chunk] { take_bytes(chunk); });
     }
@@ -295,6 +302,7 @@ private:
     }
     void make_endpoint(std::unique_ptr<ws::message_codec> codec) {
         ws_.emplace(side_, reader_limits(), side_ == ws::role::client ? &driver_.entropy() : nullptr, std::move(codec));
+        ws_->set_spare(&driver_.blocks());
     }
     bool opened() {
         phase_ = phase::open;
@@ -329,8 +337,11 @@ private:
             }
             const ws::event e = ws_->next();
             if (e.kind == ws::event_kind::need_more) break;
+            last_of_read_ = ws_->unread() == 0;
             handle(e);
-            if (gone || phase_ == phase::ended) return;
+            if (gone) return;
+            last_of_read_ = false;
+            if (phase_ == phase::ended) return;
         }
         if (ws_->input().in_message() && limits_.message == never) {
             limits_.message = add_saturated(driver_.now(), options_->message_timeout);
@@ -391,7 +402,8 @@ private:
         return true;
     }
     [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
-        if (side_ == ws::role::server && body.size() >= at_once && out_.empty()) return send_at_once(op, head, body);
+        if (side_ == ws::role::server && body.size() >= (last_of_read_ ? at_once_last : at_once) && out_.empty())
+            return send_at_once(op, head, body);
         if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
         defer_flush();
         return {};
@@ -410,7 +422,8 @@ private:
         const std::array<byte_view, 2> pieces{byte_view(out), body};
         const std::size_t written = stream_->write_some(pieces).bytes;
         if (written < front + body.size()) {
-            hawser::append(out, body.subspan(written > front ? written - front : 0));
+            const byte_view rest = body.subspan(written > front ? written - front : 0);
+            out.insert(out.end(), rest.begin(), rest.end());  // `append` would write each byte twice
             defer_flush();
         }
         out_.consume(std::min(written, front));
@@ -537,6 +550,7 @@ private:
     bool paused_ = false;
     bool resume_due_ = false;
     bool accepted_ = false;
+    bool last_of_read_ = false;  // its message is being handled
     bool* destroyed_ = nullptr;
     stream_ptr stream_;
     write_queue out_;
@@ -545,6 +559,7 @@ private:
     std::optional<ws::endpoint> ws_;
     std::string subprotocol_;
     std::shared_ptr<std::size_t> linger_count_;
+    std::shared_ptr<const void> place_;
     std::uint64_t bytes_received_ = 0;
     time_point control_window_{};
     std::uint32_t control_count_ = 0;

@@ -6,6 +6,7 @@
 #include <hawser/core/message.hpp>
 #include <hawser/driver/driver.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -29,6 +30,12 @@ public:
     [[nodiscard]] byte_vector& tail() {
         if (bytes_.capacity() == 0) bytes_ = driver_->take_buffer();
         return bytes_;
+    }
+    /// Makes room for `n` bytes at the end and one body, so that appending them does not throw.
+    void reserve(std::size_t n) {
+        byte_vector& out = tail();
+        if (out.capacity() - out.size() < n) out.reserve(std::max(out.size() + n, 2 * out.capacity()));
+        if (bodies_.size() == bodies_.capacity()) bodies_.reserve(std::max<std::size_t>(4, 2 * bodies_.size()));
     }
     /// Appends a body without copying it; the message is held until it was written.
     void append(const message& body) {

@@ -39,7 +39,7 @@ public:
         if (auto problems = settings.problems(); !problems.empty()) throw option_error(std::move(problems));
         core_ = std::make_shared<core_type>(use_driver(context), std::move(settings), std::move(objects));
         if (const auto ec = core_->listen(where))
-            throw std::system_error(ec, "cannot listen on " + where.address + " port " + std::to_string(where.port));
+            throw std::system_error(ec, "cannot listen on " + (where.path.empty() ? where.address + " port " + std::to_string(where.port) : where.path));
     }
     /// The same with the options of the accepted sockets alone.
     listener(asio::io_context& context, const listen_endpoint& where, hawser::options socket,
@@ -56,8 +56,8 @@ public:
     }
     ~listener() {
         if (!core_ || !core_->runtime().alive()) return;
-        driver& d = core_->runtime();
-        dispatch(d, [core = std::move(core_)] { core->orphan(); });
+        core_type& target = *core_;
+        target.orphan_on_strand(std::move(core_));
     }
 
     /// The next accepted socket: a plain one after its upgrade, one with a session after its

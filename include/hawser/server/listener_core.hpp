@@ -3,10 +3,12 @@
 /// What a `listener` is made of: admission, the upgrade, sessions, and the links it made.
 #pragma once
 
-#include <hawser/driver/asio_driver.hpp>
+#include <hawser/driver/use_driver.hpp>
 #include <hawser/link/initiate.hpp>
-#include <hawser/resilient_socket.hpp>
+#include <hawser/policy/handshake_pacer.hpp>
 #include <hawser/protocol/session/session_table.hpp>
+#include <hawser/resilient_socket.hpp>
+#include <hawser/server/address_count.hpp>
 #include <hawser/server/listener_options.hpp>
 #include <hawser/server/resume_guard.hpp>
 
@@ -17,11 +19,18 @@
 
 namespace hawser::inline v0::detail {
 
+template <class P>
+class listener_core;
+template <class P>
+struct no_result<resilient_socket<P>> {
+    [[nodiscard]] static resilient_socket<P> make() noexcept { return listener_core<P>::no_socket(); }
+};
+
 /// Split by concern: listener_admission.hpp, listener_sessions.hpp, listener_upkeep.hpp. Lives on the
 /// driver's strand. Kept alive by its `listener` and, while it closes, by itself.
 template <class P>
 class listener_core final : public std::enable_shared_from_this<listener_core<P>>,
-                            acceptor_sink, link_host, abandonable, deferred_task {
+                            acceptor_sink, link_host, abandonable, departing, deferred_task {
 public:
     using link_ptr = std::shared_ptr<link<P>>;
     // A handler that is destroyed on its way, with its executor, takes the socket with it.
@@ -39,6 +48,7 @@ public:
         for (link<P>* l = links_; l; l = l->host_next) l->set_host(nullptr, nullptr);
     }
 
+    [[nodiscard]] static socket_type no_socket() noexcept { return socket_type(nullptr); }
     [[nodiscard]] std::error_code listen(const listen_endpoint& where) {
         std::error_code ec;
         acceptor_ = driver_.listen(where, *this, ec);
@@ -83,6 +93,9 @@ public:
     void close(std::uint64_t serial, plain_completion done) {
         const driver::turn t(driver_);
         if (orphaned_) return done(asio::error::operation_aborted);
+        std::vector<link_ptr> all;
+        all.reserve(link_count_);
+        closers_.reserve_one();
         (void)closers_.push_back({serial, std::move(done)});
         if (std::exchange(closed_, true)) return driver_.defer(*this);
         closing_self_ = this->shared_from_this();
@@ -90,10 +103,20 @@ public:
         while (!waiting_.empty()) waiting_.pop_front().done(errc::closed, socket_type(nullptr));
         drop_pending();
         while (!unclaimed_.empty()) drop_unclaimed(unclaimed_.pop_front());
-        std::vector<link_ptr> all;
         for (link<P>* l = links_; l; l = l->host_next) all.push_back(l->shared_from_this());
         for (auto& l : all) l->close(close_code::going_away, "server shutdown", 0, {});
         driver_.defer(*this);
+    }
+    /// `orphan` on the strand, from any thread, also without memory.
+    void orphan_on_strand(std::shared_ptr<listener_core> self) noexcept {
+        leaver_ = std::move(self);
+        try {
+            dispatch(driver_, [weak = this->weak_from_this()] {
+                if (const auto core = weak.lock(); core && core->driver_.alive()) core->depart();
+            });
+        } catch (const std::bad_alloc&) {
+            driver_.leave(*this);
+        }
     }
     /// The owner is gone: accepted sockets live on, but no session can be resumed any more. This
     /// may be inside of a callback, called from a function of this object: it stays for the turn.
@@ -108,11 +131,16 @@ public:
         drop_pending();
         while (!unclaimed_.empty()) drop_unclaimed(unclaimed_.pop_front());
         for (auto& item : std::exchange(unconfirmed_, {})) drop_unclaimed(std::move(item.second));
-        std::vector<link_ptr> rest;
-        for (link<P>* l = std::exchange(links_, nullptr); l; l = l->host_next) rest.push_back(l->shared_from_this());
-        for (auto& l : rest) l->set_host(nullptr, nullptr);  // all before the first callback
-        for (auto& l : rest) l->lose_host();
-        link_count_ = 0;
+        // Those that go on first, before the first callback. Nothing is allocated: a destructor calls this.
+        for (link<P>* l = links_; l;) {
+            link<P>& present = *std::exchange(l, l->host_next);
+            if (!present.ends_without_host()) let_go(present);
+        }
+        while (links_) {
+            const link_ptr l = links_->shared_from_this();
+            let_go(*l);
+            l->lose_host();
+        }
         driver_.defer(*this);
     }
 
@@ -178,6 +206,11 @@ private:
     void on_link_detached(void* who) override;
     void on_link_ended(void* who, std::optional<std::uint64_t> accepted) override;
     void on_link_gone(void* who) noexcept override;
+    void let_go(link<P>& l) noexcept {
+        on_link_gone(&l);
+        l.set_host(nullptr, nullptr);
+        l.record = nullptr;
+    }
     void offer(link_ptr l);
     void drop_unclaimed(link_ptr l);
 
@@ -189,9 +222,15 @@ private:
     void on_sweep(time_point now);
     void run() override;
     void abandon() noexcept override;
+    void depart() override {
+        const auto self = std::move(leaver_);
+        orphan();
+    }
 
     driver& driver_;
     listener_options options_;
+    address_count addresses_{options_.max_connections_per_address};
+    handshake_pacer pacer_{options_.max_handshakes_per_second};
     std::shared_ptr<const options> socket_options_;
     policy_objects<P> objects_;
     session::session_table table_;
@@ -208,10 +247,11 @@ private:
     std::shared_ptr<std::size_t> lingering_ = std::make_shared<std::size_t>(0);
     std::shared_ptr<std::size_t> lingering_refused_ = std::make_shared<std::size_t>(0);
     ring<link_ptr> unclaimed_;
-    std::vector<link_ptr> ended_;
+    std::map<void*, link_ptr> ended_;  // out of `unconfirmed_`
     ring<waiter> waiting_;
     ring<closer> closers_;
     std::shared_ptr<listener_core> closing_self_;
+    std::shared_ptr<listener_core> leaver_;  // see orphan_on_strand
     struct dedup_entry {
         std::shared_ptr<dedup_state<P>> state;
         mutable time_point unused_since{};  // std::erase_if shows its elements as const

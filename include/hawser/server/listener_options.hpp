@@ -7,6 +7,7 @@
 #include <hawser/protocol/ws/upgrade_request.hpp>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,15 +44,31 @@ struct listener_options {
     /// Memory that `socket.compression` may reserve for the connections, bytes; 0 to 64 GiB. In its first half
     /// connections keep their contexts, then they get compression without takeover, beyond it none.
     std::size_t max_compression_memory = 256 * 1024 * 1024;
+    /// Handshakes answered per second; 0: no limit. Beyond it 503, and each is told its own moment by Retry-After, so
+    /// that clients come back one after the other when a server was restarted.
+    std::uint32_t max_handshakes_per_second = 0;
+    /// Connections per address, those in their handshake included; 0: no limit. Beyond it 429 with Retry-After, beyond
+    /// twice as many a reset. Leave it off behind a proxy, which has one address for all.
+    std::size_t max_connections_per_address = 0;
+    /// Values of Origin that may come in, such as "https://example.com"; empty: all. Another gets 403. Without Origin
+    /// it is no browser, and may come in: who that is, `authorize` decides.
+    std::vector<std::string> allowed_origins{};
+    /// `hawser::tls(context)` of <hawser/tls.hpp>: wss; null: ws. Its handshake counts in `socket.handshake_timeout`.
+    std::shared_ptr<const tls_layer> tls{};
 
     /// All problems, one sentence each, naming the option, its value and what is allowed.
     [[nodiscard]] std::vector<std::string> problems() const {
         std::vector<std::string> found;
         socket.check(found, "socket");
+        if (socket.tls) found.push_back("socket.tls is for dialling; a listener takes listener_options::tls");
         constexpr std::size_t one = 1, most = std::size_t{1} << 30;
         detail::check_range(found, "", "max_connections", max_connections, one, most);
         detail::check_range(found, "", "max_sessions", max_sessions, one, most);
         detail::check_range(found, "", "max_unclaimed", max_unclaimed, one, most);
+        detail::check_range(found, "", "max_connections_per_address", max_connections_per_address, std::size_t{0}, most);
+        for (const auto& origin : allowed_origins)
+            if (!ws::is_origin(origin))
+                found.push_back("allowed_origins has " + detail::quoted(origin) + "; an origin is scheme://host, perhaps with :port, or null");
         detail::check_range(found, "", "max_resume_failures", max_resume_failures, one, most);
         detail::check_range(found, "", "max_resume_addresses", max_resume_addresses, one, most);
         detail::check_range(found, "", "max_compression_memory", max_compression_memory, std::size_t{0}, one << 36);

@@ -5,12 +5,15 @@
 
 #include <hawser/server/listener_core.hpp>
 
+#include <new>
+
 namespace hawser::inline v0::detail {
 
 template <class P>
 typename listener_core<P>::link_ptr listener_core<P>::make_link(const std::string& principal) {
     auto l = std::make_shared<link<P>>(driver_, socket_options_, objects_);
     l->principal = principal;
+    l->set_host(this, nullptr);  // with the list: what fails from here on takes it out again
     l->host_next = links_;
     if (links_) links_->host_prev = l.get();
     links_ = l.get();
@@ -20,8 +23,8 @@ typename listener_core<P>::link_ptr listener_core<P>::make_link(const std::strin
 
 template <class P>
 void listener_core<P>::begin_plain(pending& p) {
+    unclaimed_.reserve_one();
     auto l = make_link(p.principal);
-    l->set_host(this, nullptr);
     auto w = take_wire(p);
     l->adopt_plain(std::move(w));
     offer(std::move(l));
@@ -51,13 +54,17 @@ void listener_core<P>::begin_session(pending& p, const session::hello& h) {
     l->set_host(this, dedup_for(p.principal, h.origin));
     const std::string principal = std::move(p.principal);
     auto w = take_wire(p);
-    if (const auto ec = l->adopt_session(std::move(w), h, epoch, token))
-        return l->end_session(ec, std::nullopt, close_code::internal_error);
-    l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
-    if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
-    l->record->attached = true;
-    unconfirmed_.emplace(l.get(), l);
-    start_sweeping();
+    try {
+        if (const auto ec = l->adopt_session(std::move(w), h, epoch, token))
+            return l->end_session(ec, std::nullopt, close_code::internal_error);
+        l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
+        if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
+        l->record->attached = true;
+        unconfirmed_.emplace(l.get(), l);
+        start_sweeping();
+    } catch (const std::bad_alloc&) {
+        l->end_session(errc::out_of_memory, std::nullopt, close_code::internal_error);
+    }
 }
 
 template <class P>
@@ -104,6 +111,7 @@ void listener_core<P>::on_link_confirmed(void* who, bool) {
     if (l->record) table_.confirm(*l->record);
     const auto it = unconfirmed_.find(l);
     if (it == unconfirmed_.end()) return;
+    unclaimed_.reserve_one();  // while somebody owns the link: `offer` cannot fail then
     auto owned = std::move(it->second);
     unconfirmed_.erase(it);
     offer(std::move(owned));
@@ -127,11 +135,8 @@ void listener_core<P>::on_link_ended(void* who, std::optional<std::uint64_t> acc
         if (unconfirmed_.contains(l)) table_.remove(*record);
         else table_.bury(*record, accepted, add_saturated(driver_.now(), socket_options_->session_ttl));
     }
-    if (const auto it = unconfirmed_.find(l); it != unconfirmed_.end()) {
-        // Still inside its own function: it goes at the end of the turn.
-        ended_.push_back(std::move(it->second));
-        unconfirmed_.erase(it);
-    }
+    // Still inside its own function: it goes at the end of the turn.
+    if (auto node = unconfirmed_.extract(l)) ended_.insert(std::move(node));
     driver_.defer(*this);
 }
 
@@ -141,7 +146,7 @@ void listener_core<P>::on_link_gone(void* who) noexcept {
     (l->host_prev ? l->host_prev->host_next : links_) = l->host_next;
     if (l->host_next) l->host_next->host_prev = l->host_prev;
     l->host_next = l->host_prev = nullptr;
-    --link_count_;
+    if (!planted(bug::ghost_session)) --link_count_;
 }
 
 template <class P>

@@ -69,6 +69,7 @@ void listener_core<P>::abandon() noexcept {
     sweep_.cancel();
     const auto acceptor = std::move(acceptor_);
     const auto self = std::move(closing_self_);
+    const auto leaver = std::move(leaver_);
     const auto handshakes = std::move(pending_);
     const auto parting = std::move(parting_);
     const auto waiting = std::move(waiting_);

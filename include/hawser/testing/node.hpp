@@ -3,7 +3,7 @@
 /// The driver of one simulated process.
 #pragma once
 
-#include <hawser/driver/asio_driver.hpp>
+#include <hawser/driver/use_driver.hpp>
 #include <hawser/testing/network.hpp>
 
 #include <deque>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/config.hpp>
+#include <hawser/core/planted.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,39 @@ struct syntax_fault {
         out += digits[byte & 15];
     }
     out += text.size() > limit ? "...\"" : "\"";
+    return out;
+}
+
+/// Decodes %-escapes into `out`; false where one is malformed.
+[[nodiscard]] inline bool unescape(std::string_view text, std::string& out) {
+    out.clear();
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        const int high = text.size() - i > 2 ? hex_value(text[i + 1]) : -1, low = high >= 0 ? hex_value(text[i + 2]) : -1;
+        if (low < 0) return false;
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return true;
+}
+/// The reverse, for a path: letters, digits, '/', '-', '_', '.' and '~' stay as they are.
+[[nodiscard]] inline std::string escaped_path(std::string_view path) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : path) {
+        const char lower = to_lower(c);
+        if (is_digit(c) || (lower >= 'a' && lower <= 'z') || c == '/' || c == '-' || c == '_' || c == '.' || c == '~') {
+            out += c;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+    }
     return out;
 }
 
@@ -150,7 +184,7 @@ struct authority_parts {
         good = good && is_digit(c);
         value = value * 10 + static_cast<std::uint32_t>(c - '0');
     }
-    if (!text.empty() && (!good || value == 0 || value > 65535))
+    if (!text.empty() && (!good || value == 0 || (value > 65535 && !planted(bug::port_wraps))))
         return {"port", text, "is not a number from 1 to 65535"};
     out.port = static_cast<std::uint16_t>(value);
     return {};

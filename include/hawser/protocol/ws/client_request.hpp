@@ -25,8 +25,8 @@ inline std::error_code bad_argument(std::string* why, std::string sentence) {
 
 // A `url` is a plain struct: its fields may have been set by hand since it was parsed.
 [[nodiscard]] inline std::error_code check_url(const url& where, std::string* why) {
-    if (where.scheme != "ws" && where.scheme != "wss")
-        return bad_argument(why, "the scheme of the URL is ws or wss, not " + hawser::detail::quoted(where.scheme));
+    if (where.scheme != "ws" && where.scheme != "wss" && where.scheme != "ws+unix")
+        return bad_argument(why, "the scheme of the URL is ws, wss or ws+unix, not " + hawser::detail::quoted(where.scheme));
     if (where.port == 0) return bad_argument(why, "the port of the URL is 0; it is a number from 1 to 65535");
     if (where.ipv6_literal ? !hawser::detail::is_ipv6(where.host) : bool(hawser::detail::check_host(where.host)))
         return bad_argument(why, "the host of the URL is malformed: " + hawser::detail::quoted(where.host));

@@ -3,6 +3,7 @@
 /// The parameters of permessage-deflate (RFC 7692 section 7.1), parsed, judged and written. No zlib.
 #pragma once
 
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/extension_list.hpp>
 
 #include <algorithm>
@@ -142,7 +143,8 @@ namespace detail {
     constexpr int largest = deflate_terms::largest_window_bits;
     if (offer.server_max_window_bits == 8) return std::nullopt;
     deflate_terms answer;
-    answer.server_no_context_takeover = offer.server_no_context_takeover || !o.context_takeover || frugal;
+    const bool heard = !hawser::detail::planted(hawser::detail::bug::no_takeover_unheeded);
+    answer.server_no_context_takeover = (offer.server_no_context_takeover && heard) || !o.context_takeover || frugal;
     answer.client_no_context_takeover = offer.client_no_context_takeover || !o.peer_context_takeover || frugal;
     const bool asked = offer.server_max_window_bits != deflate_terms::absent;
     const int own = asked ? std::min(offer.server_max_window_bits, o.window_bits) : o.window_bits;

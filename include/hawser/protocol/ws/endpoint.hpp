@@ -7,7 +7,6 @@
 #include <hawser/core/close_code.hpp>
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/errc.hpp>
-#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/event.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
@@ -43,6 +42,9 @@ public:
                       std::unique_ptr<message_codec> codec = nullptr) noexcept
         : reader_(side, limits, std::move(codec)), writer_(side, masks) {}
 
+    /// As `reader::set_spare`, `reader::read_room`.
+    void set_spare(spare_blocks* spare) noexcept { reader_.set_spare(spare); }
+    [[nodiscard]] byte_span read_room() noexcept { return reader_.read_room(); }
     /// As `reader::feed`, `reader::retain`, `reader::unread`, `reader::wanted`.
     void feed(byte_span chunk) noexcept { reader_.feed(chunk); }
     void retain() noexcept { reader_.retain(); }
@@ -111,7 +113,7 @@ public:
     [[nodiscard]] errc close(byte_vector& out, close_code code, std::string_view reason = {}) noexcept;
 
     /// Whether messages and pings may still be sent: no close frame was sent or is due.
-    [[nodiscard]] bool can_send() const noexcept { return (!close_sent_ && !close_due_) || hawser::detail::planted(hawser::detail::bug::sends_after_close); }
+    [[nodiscard]] bool can_send() const noexcept { return !close_sent_ && !close_due_; }
     /// Whether `flush_control` has something to append.
     [[nodiscard]] bool control_due() const noexcept { return !close_sent_ && (close_due_ || pong_due_); }
     [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }

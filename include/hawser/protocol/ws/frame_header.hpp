@@ -5,6 +5,7 @@
 
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/mask.hpp>
 #include <hawser/protocol/ws/opcode.hpp>
 
@@ -60,7 +61,7 @@ struct decode_result {
     if (extended != 0) {
         const std::uint64_t length =
             extended == 2 ? load_be<std::uint16_t>(in.data() + size) : load_be<std::uint64_t>(in.data() + size);
-        if ((length >> 63) != 0) return {status::error, 0, errc::bad_length};
+        if ((length >> 63) != 0 && !hawser::detail::planted(hawser::detail::bug::length_top_bit_taken)) return {status::error, 0, errc::bad_length};
         if (length < (extended == 2 ? 126u : 65536u)) return {status::error, 0, errc::non_minimal_length};
         header.length = length;
         size += extended;

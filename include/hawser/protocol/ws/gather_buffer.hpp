@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/spare_blocks.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -43,12 +44,17 @@ public:
     /// when the allocation failed, which leaves the content as it is. `expected_size` is what
     /// the buffer will hold in the end: it is reserved at once up to the larger of
     /// `announced_step` and twice what has really arrived. So a lying header costs the peer half
-    /// of what it costs us, and growing copies each byte about once more.
-    [[nodiscard]] std::byte* prepare(std::size_t extra, std::size_t expected_size) noexcept {
+    /// of what it costs us, and growing copies each byte about once more. A block of `spare` that is
+    /// large enough costs nothing and is taken at once.
+    [[nodiscard]] std::byte* prepare(std::size_t extra, std::size_t expected_size, spare_blocks* spare = nullptr) noexcept {
         const std::size_t needed = size_ + extra;
         if (needed > capacity_) {
             const std::size_t trusted = std::max(announced_step, 2 * needed);
-            if (!reallocate(std::max(needed, std::min(expected_size, trusted)))) return nullptr;
+            memory_block bigger;
+            if (spare != nullptr) bigger = spare->take(std::max(needed, expected_size));
+            if (bigger.size == 0) bigger = memory_block::make(std::max(needed, std::min(expected_size, trusted)));
+            if (bigger.size == 0) return nullptr;
+            move_to(std::move(bigger));
         }
         return data_.get() + size_;
     }
@@ -71,20 +77,18 @@ public:
     }
     /// Forgets the content and keeps the memory.
     void clear() noexcept { size_ = 0; }
-    /// Forgets the content and gives the memory back.
-    void release() noexcept {
+    /// Forgets the content and gives the memory back, to `spare` if it wants it.
+    void release(spare_blocks* spare = nullptr) noexcept {
+        if (spare != nullptr && capacity_ != 0) spare->give({std::move(data_), capacity_});
         data_.reset();
         size_ = capacity_ = 0;
     }
 
 private:
-    [[nodiscard]] bool reallocate(std::size_t capacity) noexcept {
-        std::unique_ptr<std::byte[]> bigger(new (std::nothrow) std::byte[capacity]);
-        if (bigger == nullptr) return false;
-        if (size_ != 0) std::memcpy(bigger.get(), data_.get(), size_);
-        data_ = std::move(bigger);
-        capacity_ = capacity;
-        return true;
+    void move_to(memory_block bigger) noexcept {
+        if (size_ != 0) std::memcpy(bigger.bytes.get(), data_.get(), size_);
+        data_ = std::move(bigger.bytes);
+        capacity_ = bigger.size;
     }
 
     std::unique_ptr<std::byte[]> data_;

@@ -86,6 +86,20 @@ public:
         }
     }
 
+    /// Where large messages are gathered; it must live until the last `next` or `read_room`. Null for the heap alone.
+    void set_spare(spare_blocks* spare) noexcept { spare_ = spare; }
+    /// Room for the next bytes of the peer where they are most of a large payload: it lies where they are gathered
+    /// anyway, so that fed from there they are not copied. Otherwise, and when memory ran out, empty.
+    [[nodiscard]] byte_span read_room() noexcept {
+        if (!in_frame_ || is_control(frame_.op) || inflating_ || no_memory_ || unread() != 0) return {};
+        if (left_ < min_room) return {};
+        const std::size_t expected = message_.size() + static_cast<std::size_t>(left_);
+        std::byte* const to = message_.prepare(min_room, expected, spare_);
+        if (to == nullptr) return {};
+        const std::size_t room = message_.capacity() - message_.size();
+        return {to, left_ < room ? static_cast<std::size_t>(left_) : room};
+    }
+
     /// Copies the unread rest of the chunk, because the connection pauses and the chunk is
     /// about to be reused. `next` and `feed` go on from there. A view into the chunk is not
     /// made valid for longer by this. At most one chunk should be kept like this at a time.
@@ -112,6 +126,7 @@ public:
     }
 
 private:
+    static constexpr std::size_t min_room = 16 * 1024;
     [[nodiscard]] event starve() noexcept;
     [[nodiscard]] event fail(errc error) noexcept;
     [[nodiscard]] bool take_whole_message(event& result) noexcept;
@@ -151,6 +166,7 @@ private:
     frame_header frame_;
     reader_limits limits_;
     std::unique_ptr<message_codec> codec_;
+    spare_blocks* spare_ = nullptr;
     gather_buffer message_;   // an incomplete message
     gather_buffer control_;   // an incomplete control frame, which may lie inside a message
     gather_buffer retained_;  // unread bytes of a paused connection

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/detail/uri_syntax.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/accept_key.hpp>
 #include <hawser/protocol/ws/request_path.hpp>
 #include <hawser/protocol/ws/upgrade_request.hpp>
@@ -53,7 +54,8 @@ namespace hawser::inline v0::ws::detail {
 [[nodiscard]] inline upgrade_failure check_host_field(upgrade_request& request) {
     const auto host = request.head.find("Host");
     if (!host) return bad_request("the Host header field is missing");
-    if (request.head.count("Host") > 1) return bad_request("more than one Host header field");
+    const bool any = hawser::detail::planted(hawser::detail::bug::second_host_taken);
+    if (request.head.count("Host") > 1 && !any) return bad_request("more than one Host header field");
     hawser::detail::authority_parts parts;
     if (hawser::detail::parse_authority(*host, parts)) return bad_request("malformed Host header field");
     request.host = *host;

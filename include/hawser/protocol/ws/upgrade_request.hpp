@@ -45,6 +45,14 @@ struct upgrade_request {
     }
 };
 
+/// Whether `text` can be the value of Origin: "null", or a scheme, "://" and an authority (RFC 6454 section 7).
+[[nodiscard]] inline bool is_origin(std::string_view text) noexcept {
+    const auto end = text.find("://");
+    if (end == std::string_view::npos) return text == "null";
+    hawser::detail::authority_parts parts;
+    return is_token(text.substr(0, end)) && !hawser::detail::parse_authority(text.substr(end + 3), parts);
+}
+
 /// Why an upgrade request is refused, and the HTTP status that says so.
 struct upgrade_failure {
     errc code{};

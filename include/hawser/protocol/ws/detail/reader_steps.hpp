@@ -11,7 +11,7 @@ namespace ws {
 // that an idle connection holds none, while a stream that ends each chunk in the middle of a
 // message uses one buffer again and again.
 inline event reader::starve() noexcept {
-    if (!in_message_) message_.release();
+    if (!in_message_ && message_.capacity() != 0) message_.release(spare_);
     retained_.release();
     pos_ = end_ = nullptr;
     return {};
@@ -139,7 +139,8 @@ inline errc reader::begin_frame() noexcept {
 // the same pass; false when it has a wrong byte.
 inline bool reader::take(std::byte* to, std::size_t size) noexcept {
     const byte_view from{pos_, size};
-    const auto phase = static_cast<std::size_t>(frame_.length - left_);
+    const bool wrong = hawser::detail::planted(hawser::detail::bug::mask_phase_lost);
+    const std::size_t phase = wrong ? 0 : static_cast<std::size_t>(frame_.length - left_);
     pos_ += size;
     left_ -= size;
     in_frame_ = left_ != 0;
@@ -158,7 +159,7 @@ inline errc reader::gather(gather_buffer& into, std::size_t size, std::size_t ex
         in_frame_ = left_ != 0;
         return {};
     }
-    std::byte* const to = into.prepare(size, expected);
+    std::byte* const to = into.prepare(size, expected, spare_);
     if (to == nullptr) return errc::out_of_memory;
     into.commit(size);
     return take(to, size) ? errc{} : errc::invalid_utf8;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/detail/mask_blocks.hpp>
 #include <hawser/protocol/ws/detail/simd.hpp>
 #include <hawser/protocol/ws/detail/utf8_automaton.hpp>
@@ -50,7 +51,8 @@ template <typename Word>
 
 // How far before `at` the last sequence begins whose end the vectors did not see: 0 to 3.
 [[nodiscard]] inline std::size_t utf8_unfinished(const std::byte* text, std::size_t at) noexcept {
-    for (std::size_t back = 1; back <= 3 && back <= at; ++back)
+    const std::size_t most = hawser::detail::planted(hawser::detail::bug::utf8_seam_missed) ? 2 : 3;
+    for (std::size_t back = 1; back <= most && back <= at; ++back)
         if (text[at - back] >= std::byte{0xc0}) return back;
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/errc.hpp>
+#include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/gather_buffer.hpp>
 
 #include <zlib.h>
@@ -140,8 +141,8 @@ public:
         if (const errc failure = run(out, flush_tail, limit); failure != errc{}) return failure;
         // 128: a block has just ended; below it, the bits that are left over.
         const bool between_blocks = (z_.data_type & 128) != 0 && (z_.data_type & 63) == 0;
-        at_end_ = true;
-        return between_blocks ? errc{} : errc::bad_compression;
+        const bool was_last = std::exchange(at_end_, true);  // the block whose end the tail is
+        return between_blocks || was_last ? errc{} : errc::bad_compression;
     }
 
 private:
@@ -157,7 +158,8 @@ private:
             const int result = ::inflate(&z_, Z_SYNC_FLUSH);
             const std::size_t made = step - z_.avail_out;
             const bool over = made > limit - out.size();
-            out.commit(over ? made - 1 : made);
+            const bool kept = hawser::detail::planted(hawser::detail::bug::inflates_beyond_limit);
+            out.commit(over && !kept ? made - 1 : made);
             if (over) return errc::message_too_big;
             if (result == Z_MEM_ERROR) return errc::out_of_memory;
             at_end_ = result == Z_STREAM_END;

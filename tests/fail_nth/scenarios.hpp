@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "fail_nth/stage.hpp"
+
+#include <span>
+
+namespace fail_nth {
+
+struct scenario {
+    const char* name;
+    report (*play)(bool explain);
+};
+[[nodiscard]] std::span<const scenario> scenarios();
+
+}  // namespace fail_nth
