@@ -35,7 +35,8 @@ struct conversation {
 };
 
 // One connection until its end.
-asio::awaitable<conversation> talk(asio::io_context& context, std::string url, std::shared_ptr<const hawser::options> with, bool echo) {
+asio::awaitable<conversation> talk(asio::io_context& context, std::string url,
+                                   std::shared_ptr<const hawser::options> with, bool echo) {
     hawser::resilient_socket<> s(context, std::move(with));
     conversation result;
     s.on_state([&](const hawser::state_change& change) {
@@ -60,19 +61,22 @@ std::string escaped(const std::string& text) {
         const auto byte = static_cast<unsigned char>(c);
         char hex[4];
         std::snprintf(hex, sizeof hex, "%%%02X", byte);
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_';
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+                           c == '.' || c == '_';
         out += plain ? std::string(1, c) : hex;
     }
     return out;
 }
 
-asio::awaitable<void> run_all(asio::io_context& context, std::string url, std::string agent, long& cases, long& opened) {
+asio::awaitable<void> run_all(asio::io_context& context, std::string url, std::string agent, long& cases,
+                              long& opened) {
     const auto with = std::make_shared<const hawser::options>(settings());
     const auto asked = co_await talk(context, url + "/getCaseCount", with, false);
     long count = 0;
     (void)std::from_chars(asked.first.data(), asked.first.data() + asked.first.size(), count);
     for (long i = 1; i <= count; ++i) {
-        const auto ended = co_await talk(context, url + "/runCase?case=" + std::to_string(i) + "&agent=" + agent, with, true);
+        const auto ended =
+            co_await talk(context, url + "/runCase?case=" + std::to_string(i) + "&agent=" + agent, with, true);
         if (ended.opened) ++opened;
     }
     if (count > 0) (void)co_await talk(context, url + "/updateReports?agent=" + agent, with, false);
@@ -86,7 +90,8 @@ int main(int argc, char** argv) try {
     auto url = args.required("--url");
     const auto agent = escaped(args.text("--agent", "hawser"));
     args.finish();
-    while (url.ends_with('/')) url.pop_back();
+    while (url.ends_with('/'))
+        url.pop_back();
 
     asio::io_context context(1);
     long cases = 0, opened = 0;

@@ -15,14 +15,16 @@ std::string written(const std::vector<ws::extension>& list) {
     std::string out;
     for (const auto& e : list) {
         out += (out.empty() ? "" : ", ") + e.name;
-        for (const auto& p : e.params) out += "; " + p.name + (p.value ? "=\"" + *p.value + "\"" : "");
+        for (const auto& p : e.params)
+            out += "; " + p.name + (p.value ? "=\"" + *p.value + "\"" : "");
     }
     return out;
 }
 bool same(const std::vector<ws::extension>& a, const std::vector<ws::extension>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-        return x.name == y.name && std::equal(x.params.begin(), x.params.end(), y.params.begin(), y.params.end(),
-                                              [](const auto& p, const auto& q) { return p.name == q.name && p.value == q.value; });
+        return x.name == y.name &&
+               std::equal(x.params.begin(), x.params.end(), y.params.begin(), y.params.end(),
+                          [](const auto& p, const auto& q) { return p.name == q.name && p.value == q.value; });
     });
 }
 
@@ -40,10 +42,12 @@ hawser::deflate_options options(fuzz::input& in) {
 void judge_answer(const ws::deflate_terms& offer, const ws::deflate_terms& answer) {
     using fuzz::require;
     using ws::deflate_terms;
-    require(!offer.server_no_context_takeover || answer.server_no_context_takeover, "7.1.1.1: no takeover was asked for");
+    require(!offer.server_no_context_takeover || answer.server_no_context_takeover,
+            "7.1.1.1: no takeover was asked for");
     if (offer.server_max_window_bits != deflate_terms::absent)
         require(answer.server_max_window_bits != deflate_terms::absent &&
-                    answer.server_max_window_bits <= offer.server_max_window_bits, "7.1.2.1: the window that was asked for");
+                    answer.server_max_window_bits <= offer.server_max_window_bits,
+                "7.1.2.1: the window that was asked for");
     if (offer.client_max_window_bits == deflate_terms::absent)
         require(answer.client_max_window_bits == deflate_terms::absent, "7.1.2.2: not without the client's word");
     if (offer.client_max_window_bits > deflate_terms::without_value)

@@ -27,7 +27,8 @@ expected read_literally(hawser::byte_view in) {
     const std::size_t more = short_length == 127 ? 8 : short_length == 126 ? 2 : 0;
     if (in.size() < 2 + more) return e;
     e.length = more == 0 ? short_length : 0;
-    for (std::size_t i = 0; i < more; ++i) e.length = e.length * 256 + at(2 + i);
+    for (std::size_t i = 0; i < more; ++i)
+        e.length = e.length * 256 + at(2 + i);
     if (more == 8 && at(2) >= 128) return {status::error, 0, 0};
     if ((more == 2 && e.length < 126) || (more == 8 && e.length < 65536)) return {status::error, 0, 0};
     e.size = 2 + more + (at(1) >= 128 ? 4 : 0);

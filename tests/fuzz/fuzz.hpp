@@ -77,7 +77,8 @@ void in_pieces(byte_view data, unsigned seed, Piece piece) {
     auto ends = cuts(seed, data.size());
     ends.push_back(data.size());
     for (const std::size_t end : ends) {
-        byte_vector part(data.begin() + static_cast<std::ptrdiff_t>(begin), data.begin() + static_cast<std::ptrdiff_t>(end));
+        byte_vector part(data.begin() + static_cast<std::ptrdiff_t>(begin),
+                         data.begin() + static_cast<std::ptrdiff_t>(end));
         if (!piece(part)) return;
         begin = end;
     }

@@ -27,7 +27,8 @@ struct plain_head {
         const auto colon = line.find(':');
         if (is_first) {
             first = line;
-        } else if (colon == std::string::npos || colon == 0 || line.substr(0, colon).find_first_of(" \t") != std::string::npos) {
+        } else if (colon == std::string::npos || colon == 0 ||
+                   line.substr(0, colon).find_first_of(" \t") != std::string::npos) {
             well_formed = false;
         } else {
             fields.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));

@@ -39,7 +39,8 @@ void judge_accepted(std::string_view text, std::size_t consumed, const ws::upgra
     require(head.well_formed, "the head is clean");
     require(head.first.starts_with("GET ") && head.first.ends_with(" HTTP/1.1"), "GET and HTTP/1.1");
     require(head.values("host").size() == 1 && head.values("host")[0] == request.host, "one Host");
-    require(head.values("sec-websocket-key").size() == 1 && head.values("sec-websocket-key")[0].size() == 24, "one key");
+    require(head.values("sec-websocket-key").size() == 1 && head.values("sec-websocket-key")[0].size() == 24,
+            "one key");
     require(head.values("sec-websocket-version") == std::vector<std::string>{"13"}, "version 13");
     require(head.values("transfer-encoding").empty(), "no body");
     for (const auto& length : head.values("content-length"))
@@ -59,7 +60,8 @@ void fuzz::run(byte_view data) {
     const std::string_view line = kind == 2 ? rest.substr(0, rest.find('\n')) : "GET /chat?x=1 HTTP/1.1";
     std::string text(rest);
     if (kind != 0) {
-        text = std::string(line) + "\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        text = std::string(line) +
+               "\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
         text += kind == 2 ? rest.substr(std::min(line.size() + 1, rest.size())) : rest;
         text += "\r\n\r\n";
@@ -79,6 +81,7 @@ void fuzz::run(byte_view data) {
     } else if (result.status == ws::server_upgrade::status::failed) {
         require(!whole.write_failure(answer), "a failure can be told");
         const plain_head head(hawser::as_text(answer));
-        require(head.well_formed && head.first.starts_with("HTTP/1.1 " + std::to_string(result.http_status)), "the status");
+        require(head.well_formed && head.first.starts_with("HTTP/1.1 " + std::to_string(result.http_status)),
+                "the status");
     }
 }

@@ -24,8 +24,9 @@ ws::client_upgrade started() {
     hawser::byte_vector request;
     std::array<std::byte, 16> nonce{};
     std::memcpy(nonce.data(), "the sample nonce", nonce.size());
-    fuzz::require(!hawser::parse_url("ws://example.com/chat", where) && !client.offer_extensions("permessage-deflate, x"),
-                  "arguments");
+    fuzz::require(
+        !hawser::parse_url("ws://example.com/chat", where) && !client.offer_extensions("permessage-deflate, x"),
+        "arguments");
     fuzz::require(!client.start(request, where, subprotocols, {}, nonce), "a request");
     return client;
 }
@@ -50,12 +51,14 @@ void judge_taken(std::string_view text, const ws::client_upgrade& client) {
     }
     const fuzz::plain_head head(text);
     require(head.well_formed, "the head is clean");
-    require(head.values("sec-websocket-accept") == std::vector<std::string>{accept_value}, "one right Sec-WebSocket-Accept");
+    require(head.values("sec-websocket-accept") == std::vector<std::string>{accept_value},
+            "one right Sec-WebSocket-Accept");
     require(head.lists("upgrade", "websocket") && head.lists("connection", "upgrade"), "it upgrades");
     const auto chosen = head.values("sec-websocket-protocol");
     require(chosen.size() <= 1 && (chosen.empty() ? "" : chosen[0]) == client.subprotocol(), "one subprotocol");
     require(chosen.empty() || chosen[0] == "chat" || chosen[0] == "superchat", "which was offered");
-    for (const auto& one : client.extensions()) require(one.name == "permessage-deflate" || one.name == "x", "offered");
+    for (const auto& one : client.extensions())
+        require(one.name == "permessage-deflate" || one.name == "x", "offered");
     require(head.fields.size() <= 100, "limits");
 }
 
@@ -75,7 +78,8 @@ void fuzz::run(byte_view data) {
     require(whole.state() != status::ready || consumed == in_pieces, "the same bytes at any split");
     require(whole.state() == split.state() && whole.error() == split.error(), "the same verdict at any split");
     require(whole.http_status() == split.http_status() && whole.location() == split.location(), "the same words");
-    require(consumed <= 9 * 16 * 1024 && whole.body_head().size() <= ws::client_upgrade::max_body_head_bytes, "bounded");
+    require(consumed <= 9 * 16 * 1024 && whole.body_head().size() <= ws::client_upgrade::max_body_head_bytes,
+            "bounded");
     if (whole.state() == status::ready) judge_taken(std::string_view(text).substr(0, consumed), whole);
     if (whole.state() == status::failed) require(static_cast<bool>(whole.error()), "a failure has an error");
 }

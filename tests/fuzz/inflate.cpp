@@ -41,7 +41,8 @@ public:
         if (r.corrupt || r.too_big || ended) return r;
         run(ws::detail::flush_tail, r, ended);
         // Only after a whole block, and on the boundary of a byte.
-        if (!r.corrupt && !r.too_big && !ended && ((z_.data_type & 128) == 0 || (z_.data_type & 63) != 0)) r.corrupt = true;
+        if (!r.corrupt && !r.too_big && !ended && ((z_.data_type & 128) == 0 || (z_.data_type & 63) != 0))
+            r.corrupt = true;
         return r;
     }
 
@@ -62,8 +63,10 @@ private:
                 return;
             }
             ended = code == Z_STREAM_END;
-            if (ended) start_again();
-            else if (code != Z_OK && code != Z_BUF_ERROR) r.corrupt = true;
+            if (ended)
+                start_again();
+            else if (code != Z_OK && code != Z_BUF_ERROR)
+                r.corrupt = true;
             if (r.corrupt || (z_.avail_in == 0 && (z_.avail_out != 0 || ended))) return;
         }
     }
@@ -95,7 +98,8 @@ void judge_inflater(byte_view data, unsigned seed, unsigned messages) {
         if (failure == errc{}) failure = ours.finish(out, limit);
         require(out.size() <= limit, "never more than the limit");
         require((failure == errc{}) == (!expected.corrupt && !expected.too_big), "zlib agrees on what is right");
-        if (failure != errc{}) return require(failure == (expected.too_big ? errc::message_too_big : errc::bad_compression), "why");
+        if (failure != errc{})
+            return require(failure == (expected.too_big ? errc::message_too_big : errc::bad_compression), "why");
         require(hawser::as_text(out.bytes()) == hawser::as_text(expected.out), "zlib inflates the same");
     }
 }
@@ -115,7 +119,8 @@ void judge_codec(byte_view data, unsigned options) {
         ws::gather_buffer packed;
         if (codec.compress(packed, i != 0, first, second)) {
             require(packed.size() < data.size(), "what is compressed is smaller");
-            require(hawser::as_text(zlib.message(packed.bytes())) == hawser::as_text(data), "zlib inflates what we compress");
+            require(hawser::as_text(zlib.message(packed.bytes())) == hawser::as_text(data),
+                    "zlib inflates what we compress");
             if (!takeover) zlib.reset();
         }
         data = data.subspan(data.size() / 4);
@@ -133,7 +138,8 @@ void fuzz::run(byte_view data) {
     if (kind % 4 == 3) {
         // What a peer compresses, with a byte that was spoilt perhaps.
         byte_vector text;
-        for (unsigned i = 0; i < 1 + seed; ++i) hawser::append(text, rest);
+        for (unsigned i = 0; i < 1 + seed; ++i)
+            hawser::append(text, rest);
         bytes = deflate_test::zlib_compressor(15, 6).message(text);
         const std::size_t at = kind / 4;
         if (at != 0 && at < bytes.size()) bytes[at] ^= std::byte{4};

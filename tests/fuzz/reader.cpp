@@ -41,7 +41,8 @@ private:
         const bool fin = byte(0) >= 128;
         const unsigned rsv = byte(0) / 16 % 8, op = byte(0) % 16, short_length = byte(1) % 128;
         const bool control = op >= 8, first = op == 1 || op == 2;
-        if ((rsv & ~(first || (op > 2 && op < 8) ? limits_.permitted_rsv : 0u)) != 0) return fail(errc::reserved_bits, 1002);
+        if ((rsv & ~(first || (op > 2 && op < 8) ? limits_.permitted_rsv : 0u)) != 0)
+            return fail(errc::reserved_bits, 1002);
         if ((op > 2 && op < 8) || op > 10) return fail(errc::reserved_opcode, 1002);
         if ((byte(1) >= 128) != server_) return fail(errc::bad_mask, 1002);
         if (control && !fin) return fail(errc::control_fragmented, 1002);
@@ -52,9 +53,11 @@ private:
         const std::size_t extended = short_length == 127 ? 8 : short_length == 126 ? 2 : 0;
         if (left < 2 + extended) return false;
         std::uint64_t length = extended == 0 ? short_length : 0;
-        for (std::size_t i = 0; i < extended; ++i) length = length << 8 | byte(2 + i);
+        for (std::size_t i = 0; i < extended; ++i)
+            length = length << 8 | byte(2 + i);
         if (length >> 63 != 0) return fail(errc::bad_length, 1002);
-        if ((extended == 2 && length < 126) || (extended == 8 && length < 65536)) return fail(errc::non_minimal_length, 1002);
+        if ((extended == 2 && length < 126) || (extended == 8 && length < 65536))
+            return fail(errc::non_minimal_length, 1002);
         const std::size_t head = 2 + extended + (server_ ? 4 : 0);
         if (left < head) return false;
         if (!control) {
@@ -98,7 +101,8 @@ private:
         if (payload.empty()) return log_.push_back("close:1005:"), false;
         if (payload.size() == 1) return fail(errc::bad_close_frame, 1002);
         const unsigned code = static_cast<unsigned char>(payload[0]) * 256u + static_cast<unsigned char>(payload[1]);
-        const bool known = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code < 5000);
+        const bool known =
+            (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code < 5000);
         if (!known) return fail(errc::bad_close_frame, 1002);
         if (!utf8_test::judge_plainly(std::string_view(payload).substr(2)).whole) return fail(errc::invalid_utf8, 1007);
         log_.push_back("close:" + std::to_string(code) + ":" + hex.substr(4));
@@ -122,13 +126,17 @@ byte_vector frames(ws::role side, fuzz::input& in) {
     byte_vector out;
     while (!in.empty() && out.size() < 4096) {
         const unsigned first = in.number(), length = in.number();
-        static constexpr ws::opcode ops[] = {ws::opcode::text, ws::opcode::continuation, ws::opcode::binary, ws::opcode::ping,
-                                             ws::opcode::pong, ws::opcode::continuation, ws::opcode::text, ws::opcode::close};
+        static constexpr ws::opcode ops[] = {ws::opcode::text, ws::opcode::continuation, ws::opcode::binary,
+                                             ws::opcode::ping, ws::opcode::pong,         ws::opcode::continuation,
+                                             ws::opcode::text, ws::opcode::close};
         // Mostly without reserved bits and against the right role.
-        const auto rsv = static_cast<std::uint8_t>((first & 0xf0u) == 0xf0u ? 4 : (first & 0xf0u) == 0xe0u ? in.below(8) : 0);
+        const auto rsv = static_cast<std::uint8_t>((first & 0xf0u) == 0xf0u   ? 4
+                                                   : (first & 0xf0u) == 0xe0u ? in.below(8)
+                                                                              : 0);
         const bool fin = (first & 8u) != 0;
         const byte_view payload = in.take(length < 250 ? length % 64 : length);
-        hawser::append(out, ws_test::frame((first & 0xf0u) == 0xd0u ? ws_test::other(side) : side, ops[first % 8], payload, fin, rsv));
+        hawser::append(out, ws_test::frame((first & 0xf0u) == 0xd0u ? ws_test::other(side) : side, ops[first % 8],
+                                           payload, fin, rsv));
     }
     return out;
 }
@@ -151,8 +159,10 @@ void fuzz::run(byte_view data) {
     for (const bool pause : {false, true}) {
         ws::reader whole(side, limits), split(side, limits);
         require(ws_test::read_split(whole, bytes, {}, pause) == expected, "the rules of RFC 6455");
-        require(ws_test::read_split(split, bytes, cuts(seed, bytes.size()), pause) == expected, "the same at any split");
+        require(ws_test::read_split(split, bytes, cuts(seed, bytes.size()), pause) == expected,
+                "the same at any split");
         require(whole.ended() == split.ended() && whole.in_message() == split.in_message(), "the same state");
-        require(!whole.ended() || whole.held_bytes() == 0 || expected.back().starts_with("close"), "nothing is held at the end");
+        require(!whole.ended() || whole.held_bytes() == 0 || expected.back().starts_with("close"),
+                "nothing is held at the end");
     }
 }

@@ -56,7 +56,8 @@ std::string upgrade(unsigned kind) {
 }
 
 // Frames of hawser.v1 that a real client could send.
-hawser::byte_vector session_frame(unsigned kind, fuzz::input& in, const session::resume_token& token, const session::epoch_id& epoch) {
+hawser::byte_vector session_frame(unsigned kind, fuzz::input& in, const session::resume_token& token,
+                                  const session::epoch_id& epoch) {
     hawser::byte_vector out;
     const std::uint64_t a = in.below(8), b = in.below(8);
     switch (kind % 6) {
@@ -90,7 +91,10 @@ hawser::byte_vector session_frame(unsigned kind, fuzz::input& in, const session:
             return out;
         }
         default:
-            session::encode(out, kind % 6 == 3 ? session::frame_type::ack : kind % 6 == 4 ? session::frame_type::ping : session::frame_type::pong,
+            session::encode(out,
+                            kind % 6 == 3   ? session::frame_type::ack
+                            : kind % 6 == 4 ? session::frame_type::ping
+                                            : session::frame_type::pong,
                             session::ack_fields{a, b * 4, b * 1000}, false);
             return out;
     }
@@ -119,7 +123,8 @@ void judge_output(const std::string& received, session::resume_token& token, ses
         if (e.kind == ws::event_kind::close) return require(reader.unread() == 0, "nothing is sent after Close");
         session::envelope envelope;
         session::welcome welcome;
-        if (!session::decode(e.payload, envelope) && envelope.type == session::frame_type::welcome && session::decode(envelope, welcome)) {
+        if (!session::decode(e.payload, envelope) && envelope.type == session::frame_type::welcome &&
+            session::decode(envelope, welcome)) {
             token = welcome.token;
             epoch = welcome.epoch;
         }
@@ -128,7 +133,9 @@ void judge_output(const std::string& received, session::resume_token& token, ses
 
 class world {
 public:
-    world() : net_(hawser::install_driver<hawser::testing::virtual_driver>(context_)), server_(std::in_place, context_, hawser::listen_endpoint{.port = port}, settings()) {
+    world()
+        : net_(hawser::install_driver<hawser::testing::virtual_driver>(context_)),
+          server_(std::in_place, context_, hawser::listen_endpoint{.port = port}, settings()) {
         accept();
     }
 
@@ -141,28 +148,39 @@ public:
             net_.run_for(1ms);
         }
         switch (what % 12) {
-            case 0: return peer->send(upgrade(in.number()));
-            case 1: return peer->send(hawser::as_text(in.take(in.number())));
+            case 0:
+                return peer->send(upgrade(in.number()));
+            case 1:
+                return peer->send(hawser::as_text(in.take(in.number())));
             case 2:
-            case 3: return send_frame(*peer, in);
+            case 3:
+                return send_frame(*peer, in);
             case 4: {
                 judge_output(peer->received, token_, epoch_);
                 const auto frame = session_frame(in.number(), in, token_, epoch_);
                 return peer->send(hawser::as_text(ws_test::frame(ws::role::server, ws::opcode::binary, frame)));
             }
-            case 5: return net_.run_for(std::chrono::milliseconds(in.number()));
-            case 6: return net_.run_for(std::chrono::seconds(in.below(64)));
-            case 7: return net_.poll();
-            case 8: return part(who, false);
-            case 9: return part(who, true);
-            default: return act(in);
+            case 5:
+                return net_.run_for(std::chrono::milliseconds(in.number()));
+            case 6:
+                return net_.run_for(std::chrono::seconds(in.below(64)));
+            case 7:
+                return net_.poll();
+            case 8:
+                return part(who, false);
+            case 9:
+                return part(who, true);
+            default:
+                return act(in);
         }
     }
     // Some peers leave and the others say nothing any more; long after that nothing is left.
     void end() {
-        for (auto& s : sockets_) s.resume_receiving();
+        for (auto& s : sockets_)
+            s.resume_receiving();
         net_.run_for(1s);
-        for (std::size_t who = 0; who < peers / 2; ++who) part(who, who % 2 != 0);
+        for (std::size_t who = 0; who < peers / 2; ++who)
+            part(who, who % 2 != 0);
         net_.run_for(600s);
         fuzz::require(server_->connections() == 0, "no connection is left");
         for (std::size_t who = 0; who < peers; ++who) {
@@ -180,14 +198,17 @@ private:
             if (ec) return;
             sockets_.push_back(std::move(accepted));
             auto& s = sockets_.back();
-            if (s.state() != hawser::connection_state::closed && s.state() != hawser::connection_state::failed) ++alive_;
+            if (s.state() != hawser::connection_state::closed && s.state() != hawser::connection_state::failed)
+                ++alive_;
             s.on_message([&s](const hawser::message_view& m) {
                 fuzz::require(m.bytes.size() <= message_limit, "a message is within the limit");
-                fuzz::require(m.kind != hawser::message_kind::text || utf8_test::judge_plainly(m.text()).whole, "text is UTF-8");
+                fuzz::require(m.kind != hawser::message_kind::text || utf8_test::judge_plainly(m.text()).whole,
+                              "text is UTF-8");
                 (void)s.try_send(m);
             });
             s.on_state([this](const hawser::state_change& change) {
-                if (change.to == hawser::connection_state::closed || change.to == hawser::connection_state::failed) --alive_;
+                if (change.to == hawser::connection_state::closed || change.to == hawser::connection_state::failed)
+                    --alive_;
             });
             accept();
         });
@@ -205,10 +226,14 @@ private:
         if (sockets_.empty()) return;
         auto& s = *std::next(sockets_.begin(), static_cast<std::ptrdiff_t>(what / 8 % sockets_.size()));
         switch (what % 8) {
-            case 0: return s.pause_receiving();
-            case 1: return s.resume_receiving();
-            case 2: return s.close(hawser::close_code::normal, "enough");
-            case 3: return s.close(hawser::close_code::policy_violation);
+            case 0:
+                return s.pause_receiving();
+            case 1:
+                return s.resume_receiving();
+            case 2:
+                return s.close(hawser::close_code::normal, "enough");
+            case 3:
+                return s.close(hawser::close_code::policy_violation);
             default: {
                 const std::string text(what % 8 == 4 ? 1500 : what, 'm');
                 (void)s.try_send(hawser::message::text(text));
@@ -238,6 +263,7 @@ private:
 void fuzz::run(byte_view data) {
     input in(data);
     world w;
-    for (int i = 0; i < 100 && !in.empty(); ++i) w.step(in);
+    for (int i = 0; i < 100 && !in.empty(); ++i)
+        w.step(in);
     w.end();
 }

@@ -35,7 +35,8 @@ void judge(const Fields& was, Write write) {
         write(out, sum);
         session::envelope e;
         Fields again;
-        fuzz::require(!session::decode(out, e) && session::decode(e, again) && again == was, "encoded and decoded again");
+        fuzz::require(!session::decode(out, e) && session::decode(e, again) && again == was,
+                      "encoded and decoded again");
         fuzz::require(good_checksum(out), "its checksum is right");
         if (!sum) continue;
         out.back() ^= std::byte{1};
@@ -51,7 +52,8 @@ template <class Fields>
 void judge_positions(const session::envelope& e) {
     Fields f;
     if (!session::decode(e, f)) return;
-    fuzz::require(f.first_retained >= 1 && f.first_retained <= f.next_seq && f.next_seq <= session::max_seq, "positions");
+    fuzz::require(f.first_retained >= 1 && f.first_retained <= f.next_seq && f.next_seq <= session::max_seq,
+                  "positions");
     judge_fields<Fields>(e);
 }
 void judge_data(byte_view frame, const session::envelope& e) {
@@ -80,19 +82,27 @@ void fuzz::run(byte_view data) {
     require(lies_in(e.body, data) && lies_in(hawser::as_bytes(e.key), data), "views into the frame");
     (void)good_checksum(data);
     switch (e.type) {
-        case type::hello: return judge_fields<session::hello>(e);
-        case type::welcome: return judge_fields<session::welcome>(e);
-        case type::resume: return judge_positions<session::resume>(e);
-        case type::resumed: return judge_positions<session::resumed>(e);
-        case type::resume_failed: return judge_fields<session::resume_failed>(e);
-        case type::data: return judge_data(data, e);
+        case type::hello:
+            return judge_fields<session::hello>(e);
+        case type::welcome:
+            return judge_fields<session::welcome>(e);
+        case type::resume:
+            return judge_positions<session::resume>(e);
+        case type::resumed:
+            return judge_positions<session::resumed>(e);
+        case type::resume_failed:
+            return judge_fields<session::resume_failed>(e);
+        case type::data:
+            return judge_data(data, e);
         case type::ack:
         case type::ping:
         case type::pong: {
             session::ack_fields f;
-            if (session::decode(e, f)) judge(f, [&](byte_vector& out, bool sum) { session::encode(out, e.type, f, sum); });
+            if (session::decode(e, f))
+                judge(f, [&](byte_vector& out, bool sum) { session::encode(out, e.type, f, sum); });
             return;
         }
-        default: return;
+        default:
+            return;
     }
 }

@@ -25,18 +25,22 @@ void judge(std::string_view text) {
     if (hawser::parse_url(text, parsed, &why)) {
         require(parsed == before, "a refused URL changes nothing");
         require(!why.empty(), "a refusal says why");
-        for (const char c : why) require(c >= 0x20 && c < 0x7f, "a refusal is printable");
+        for (const char c : why)
+            require(c >= 0x20 && c < 0x7f, "a refusal is printable");
         return;
     }
-    for (const char c : text) require(c > 0x20 && c < 0x7f, "a URL is visible ASCII");
+    for (const char c : text)
+        require(c > 0x20 && c < 0x7f, "a URL is visible ASCII");
     require(text.find('#') == std::string_view::npos, "a URL has no fragment");
     require(!parsed.host.empty() && parsed.port != 0, "a URL has host and port");
     require(parsed.host.find_first_of("@/?#% ") == std::string::npos, "a host is a host");
     require(parsed.target.starts_with('/'), "a target begins with '/'");
     const bool local = !parsed.socket_path.empty();
     require(local == (parsed.scheme == "ws+unix"), "only ws+unix has a path to a socket");
-    if (local) require(parsed.socket_path.starts_with('/') && parsed.socket_path.find('\0') == std::string::npos, "a path");
-    if (const auto port = local ? 0 : port_in(text)) require(port == parsed.port, "the port is the one that is written");
+    if (local)
+        require(parsed.socket_path.starts_with('/') && parsed.socket_path.find('\0') == std::string::npos, "a path");
+    if (const auto port = local ? 0 : port_in(text))
+        require(port == parsed.port, "the port is the one that is written");
     hawser::url again;
     require(!hawser::parse_url(parsed.text(), again, &why), "the normal form is a URL");
     require(again == parsed, "the normal form means the same");

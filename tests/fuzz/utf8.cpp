@@ -16,7 +16,8 @@ void fuzz::run(byte_view data) {
     std::string text;
     // Vectors begin to matter at some hundred bytes.
     const std::string_view unit = in.text();
-    for (unsigned i = 0; i < repeat; ++i) text += unit;
+    for (unsigned i = 0; i < repeat; ++i)
+        text += unit;
     const verdict expected = judge_plainly(text);
     require(simdjson::validate_utf8(text.data(), text.size()) == expected.whole, "simdjson and the table agree");
     const auto splits = cuts(seed, text.size());

@@ -20,7 +20,8 @@ hawser::options limited() {
 
 /// A listener that echoes, and peers that are the test.
 struct server_world {
-    explicit server_world(hawser::options o = limited()) : server_world(hawser::listener_options{.socket = std::move(o)}) {}
+    explicit server_world(hawser::options o = limited())
+        : server_world(hawser::listener_options{.socket = std::move(o)}) {}
     explicit server_world(hawser::listener_options o) {
         w.listen(std::move(o));
         w.on_accept = [this](hawser::resilient_socket<>& s) {
@@ -77,7 +78,8 @@ struct client_world {
     [[nodiscard]] static std::string answer(const hawser::testing::raw_peer& peer) {
         constexpr std::string_view name = "Sec-WebSocket-Key: ";
         const auto at = peer.received.find(name) + name.size();
-        return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+        return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+               "Upgrade\r\nSec-WebSocket-Accept: " +
                hawser::ws::accept_key(peer.received.substr(at, 24)) + "\r\n\r\n";
     }
     hawser::testing::raw_peer& upgraded() {
@@ -147,7 +149,8 @@ TEST_CASE("F7: lengths whose sum overflows are over the limit (CVE-2020-27813)")
     for (const std::uint64_t length : {~std::uint64_t{0} >> 1, (~std::uint64_t{0} >> 1) - 1, std::uint64_t{1} << 62}) {
         server_world s;
         const auto peer = s.upgraded();
-        peer->send(frame(bad_input::binary, "12", true) + frame(bad_input::fin | bad_input::continuation, "", true, length));
+        peer->send(frame(bad_input::binary, "12", true) +
+                   frame(bad_input::fin | bad_input::continuation, "", true, length));
         REQUIRE(s.w.net.run_until([&] { return peer->closed; }));
         CHECK(last_close(peer->received, false) == 1009);
         CHECK(s.messages.empty());
@@ -160,7 +163,8 @@ TEST_CASE("F7: empty fragments without end are a message over the limit") {
     server_world s(o);
     const auto peer = s.upgraded();
     std::string flood = frame(bad_input::text, "", true);
-    for (int i = 0; i < 100; ++i) flood += frame(bad_input::continuation, "", true);
+    for (int i = 0; i < 100; ++i)
+        flood += frame(bad_input::continuation, "", true);
     peer->send(flood);
     REQUIRE(s.w.net.run_until([&] { return peer->closed; }));
     CHECK(last_close(peer->received, false) == 1009);
@@ -172,7 +176,8 @@ TEST_CASE("F19: pongs that nobody asked for count like pings") {
     server_world s(o);
     const auto peer = s.upgraded();
     std::string flood;
-    for (int i = 0; i < 300; ++i) flood += frame(bad_input::fin | bad_input::pong, "", true);
+    for (int i = 0; i < 300; ++i)
+        flood += frame(bad_input::fin | bad_input::pong, "", true);
     peer->send(flood);
     REQUIRE(s.w.net.run_until([&] { return peer->closed; }));
     CHECK(last_close(peer->received, false) == 1008);
@@ -185,18 +190,33 @@ TEST_CASE("H1 to H9, H14, H20, F16: a listener answers a bad request alike at ev
         return all.erase(at, all.find("\r\n", at) + 2 - at);
     };
     std::string many;
-    for (int i = 0; i < 101; ++i) many += "X: y\r\n";
+    for (int i = 0; i < 101; ++i)
+        many += "X: y\r\n";
     const auto with = [](const std::string& more) { return hawser_test::request_text(more); };
     const auto line = [](const std::string& first) { return hawser_test::request_text("", first); };
     const std::pair<std::string, std::string> rows[] = {
-        {line("POST / HTTP/1.1"), "405"}, {line("GET / HTTP/1.0"), "400"}, {line("PRI * HTTP/2.0"), "505"},
-        {without("Host"), "400"}, {with("Host: b\r\n"), "400"}, {without("Upgrade"), "426"}, {without("Connection"), "400"},
-        {without("Sec-WebSocket-Key"), "400"}, {with("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "400"},
-        {without("Sec-WebSocket-Version"), "426"}, {with("A : b\r\n"), "400"}, {with("A: b\r\n c\r\n"), "400"},
-        {with("A: b\rc\r\n"), "400"}, {with("A: b\nB: c\r\n"), "400"}, {with("A: " + std::string(1, '\0') + "\r\n"), "400"},
-        {with(many), "431"}, {with("Content-Length: 5\r\n") + "hello", "413"}, {with("Transfer-Encoding: chunked\r\n"), "413"},
-        {with("Content-Length: 0\r\nTransfer-Encoding: identity\r\n"), "413"}, {line("GET /../x HTTP/1.1"), "400"},
-        {line("GET /%0d%0aX:y HTTP/1.1"), "400"}, {line("GET http://evil.example/ HTTP/1.1"), "400"},
+        {line("POST / HTTP/1.1"), "405"},
+        {line("GET / HTTP/1.0"), "400"},
+        {line("PRI * HTTP/2.0"), "505"},
+        {without("Host"), "400"},
+        {with("Host: b\r\n"), "400"},
+        {without("Upgrade"), "426"},
+        {without("Connection"), "400"},
+        {without("Sec-WebSocket-Key"), "400"},
+        {with("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "400"},
+        {without("Sec-WebSocket-Version"), "426"},
+        {with("A : b\r\n"), "400"},
+        {with("A: b\r\n c\r\n"), "400"},
+        {with("A: b\rc\r\n"), "400"},
+        {with("A: b\nB: c\r\n"), "400"},
+        {with("A: " + std::string(1, '\0') + "\r\n"), "400"},
+        {with(many), "431"},
+        {with("Content-Length: 5\r\n") + "hello", "413"},
+        {with("Transfer-Encoding: chunked\r\n"), "413"},
+        {with("Content-Length: 0\r\nTransfer-Encoding: identity\r\n"), "413"},
+        {line("GET /../x HTTP/1.1"), "400"},
+        {line("GET /%0d%0aX:y HTTP/1.1"), "400"},
+        {line("GET http://evil.example/ HTTP/1.1"), "400"},
     };
     server_world s;
     for (const auto& [bytes, status] : rows)
@@ -245,7 +265,8 @@ TEST_CASE("F16: frames that come with the request, or with the answer, are read 
             server_world s;
             const auto peer = s.dial();
             s.send_split(*peer, bytes, split);
-            REQUIRE(s.w.net.run_until([&] { return peer->received.ends_with(frame(bad_input::fin | bad_input::text, "bird", false)); }));
+            REQUIRE(s.w.net.run_until(
+                [&] { return peer->received.ends_with(frame(bad_input::fin | bad_input::text, "bird", false)); }));
             CHECK(s.messages == std::vector<std::string>{"early", "bird"});
         }
     }
@@ -291,7 +312,8 @@ TEST_CASE("C5, C6, F16: a client drops an answer that was not asked for, at ever
 
 TEST_CASE("R2: a reset in the middle of a frame is 1006 once, and nothing partial is delivered") {
     const std::string whole = frame(bad_input::fin | bad_input::text, "whole", true);
-    const std::string part = frame(bad_input::text, "first", true) + frame(bad_input::fin | bad_input::continuation, "second", true);
+    const std::string part =
+        frame(bad_input::text, "first", true) + frame(bad_input::fin | bad_input::continuation, "second", true);
     for (std::size_t size = 0; size < part.size(); ++size) {
         CAPTURE(size);
         server_world s;
@@ -306,7 +328,8 @@ TEST_CASE("R2: a reset in the middle of a frame is 1006 once, and nothing partia
         CHECK(s.ends[0].close.code == close_code::abnormal);
         CHECK(s.w.server->connections() == 0);
     }
-    const std::string reply = frame(bad_input::text, "first", false) + frame(bad_input::fin | bad_input::continuation, "second", false);
+    const std::string reply =
+        frame(bad_input::text, "first", false) + frame(bad_input::fin | bad_input::continuation, "second", false);
     for (std::size_t size = 0; size < reply.size(); ++size) {
         CAPTURE(size);
         client_world c;
@@ -374,10 +397,16 @@ TEST_CASE("H19: allowed_origins answers 403 to another origin; who has none is n
     CHECK(o.problems().empty());
     server_world s(o);
     const std::pair<std::string, bool> rows[] = {
-        {"", true}, {"Origin: https://ours.example\r\n", true}, {"Origin: HTTPS://OURS.example\r\n", true},
-        {"Origin: https://ours.example:8443\r\n", true}, {"Origin: null\r\n", true},
-        {"Origin: https://evil.example\r\n", false}, {"Origin: https://ours.example.evil.example\r\n", false},
-        {"Origin: http://ours.example\r\n", false}, {"Origin: https://ours.example/\r\n", false}, {"Origin:\r\n", false},
+        {"", true},
+        {"Origin: https://ours.example\r\n", true},
+        {"Origin: HTTPS://OURS.example\r\n", true},
+        {"Origin: https://ours.example:8443\r\n", true},
+        {"Origin: null\r\n", true},
+        {"Origin: https://evil.example\r\n", false},
+        {"Origin: https://ours.example.evil.example\r\n", false},
+        {"Origin: http://ours.example\r\n", false},
+        {"Origin: https://ours.example/\r\n", false},
+        {"Origin:\r\n", false},
     };
     for (const auto& [more, welcome] : rows) {
         CAPTURE(more);
@@ -403,7 +432,8 @@ TEST_CASE("H22: over max_connections_per_address a client gets 429, far over it 
         REQUIRE(s.w.net.run_until([&] { return peer.received.find("\r\n\r\n") != std::string::npos; }));
         return peer.received.substr(0, 12);
     };
-    for (int i = 0; i < 4; ++i) peers.push_back(s.dial());
+    for (int i = 0; i < 4; ++i)
+        peers.push_back(s.dial());
     auto fifth = s.w.net.dial(port);
     CHECK(s.w.net.run_until([&] { return fifth->closed; }, 1s));
     CHECK(answer(*peers[0]) == "HTTP/1.1 429");  // of four, two have to leave

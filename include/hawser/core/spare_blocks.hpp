@@ -13,9 +13,10 @@ namespace hawser::inline v0 {
 
 /// Uninitialised bytes; empty when there was no memory.
 struct memory_block {
-    std::unique_ptr<std::byte[]> bytes;
-    std::size_t size = 0;
+    std::unique_ptr<std::byte[]> bytes;  ///< null when empty
+    std::size_t size = 0;                ///< in bytes
 
+    /// A new one.
     [[nodiscard]] static memory_block make(std::size_t size) noexcept {
         memory_block b{std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[size]), size};
         if (!b.bytes) b.size = 0;
@@ -26,8 +27,9 @@ struct memory_block {
 /// Keeps a few blocks, at most `max_bytes` of all of them. Thread safety: none.
 class spare_blocks {
 public:
-    static constexpr std::size_t max_blocks = 8;
-    static constexpr std::size_t max_bytes = 4 * 1024 * 1024;
+    static constexpr std::size_t max_blocks = 8;               ///< that are kept
+    static constexpr std::size_t max_bytes = 4 * 1024 * 1024;  ///< of all that are kept
+
     /// The allocator is as good with smaller ones.
     static constexpr std::size_t min_block = 32 * 1024;
 
