@@ -130,12 +130,11 @@ public:
             server->async_accept([this](std::error_code ec, socket s) {
                 const test_code t;
                 if (ec == hawser::errc::closed || ec == asio::error::operation_aborted) return;
-                if (!ec) {
-                    side& a = accepted.emplace_back(std::move(s), "server");
-                    a.book.before = static_cast<int>(accepted.size()) * 1000;
-                    watch(a);
-                    if (on_accept) on_accept(a);
-                }
+                if (ec) return net.after(5ms, [this] { accept(); });
+                side& a = accepted.emplace_back(std::move(s), "server");
+                a.book.before = static_cast<int>(accepted.size()) * 1000;
+                watch(a);
+                if (on_accept) on_accept(a);
                 accept();
             });
         });

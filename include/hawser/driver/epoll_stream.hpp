@@ -168,11 +168,12 @@ private:
     }
 
     std::size_t on_ready(std::uint32_t events) override {
-        const driver::turn t(reactor_.owner());
+        epoll_reactor& reactor = reactor_;  // this may be destroyed by what it calls
+        const driver::turn t(reactor.owner());
         const epoll_reactor::token mine = token_;
         if ((events & EPOLLOUT) != 0 && std::exchange(wants_write_, false)) {
             sink_->on_writable();
-            if (!reactor_.holds(mine)) return 0;
+            if (!reactor.holds(mine)) return 0;
             update();
         }
         if (paused_) {
@@ -189,11 +190,12 @@ private:
         update();
     }
     std::size_t read_some(std::uint32_t events) {
+        epoll_reactor& reactor = reactor_;
         const epoll_reactor::token mine = token_;
         std::size_t total = 0;
         for (int i = 0; i < max_reads_per_wakeup; ++i) {
             byte_span room = sink_->read_room();
-            if (room.empty()) room = reactor_.buffer();
+            if (room.empty()) room = reactor.buffer();
             const ssize_t n = receive(room);
             if (n <= 0) {
                 on_nothing(n, events);
@@ -203,7 +205,7 @@ private:
             total += size;
             sink_->on_bytes(room.first(size));
             // A read that did not fill its room has emptied the socket; if not, the set will say so.
-            if (size < room.size() || !reactor_.holds(mine) || paused_) break;
+            if (size < room.size() || !reactor.holds(mine) || paused_) break;
         }
         return total;
     }

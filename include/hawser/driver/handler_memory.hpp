@@ -4,13 +4,15 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
 namespace hawser::inline v0::detail {
 
-/// Room for one handler. Thread safety: none; for handlers of one strand.
+/// Room for one handler. Thread safety: all; Asio frees an operation on whichever thread is in `run()`, before its
+/// handler is on the strand.
 class handler_memory {
 public:
     handler_memory() = default;
@@ -19,18 +21,18 @@ public:
 
     /// Null when it is taken or too small.
     [[nodiscard]] void* take(std::size_t size) noexcept {
-        return size > room_.size() || std::exchange(taken_, true) ? nullptr : room_.data();
+        return size > room_.size() || taken_.exchange(true, std::memory_order_acquire) ? nullptr : room_.data();
     }
     /// Whether `p` was its own, and it is free again.
     [[nodiscard]] bool give(const void* p) noexcept {
         if (p != room_.data()) return false;
-        taken_ = false;
+        taken_.store(false, std::memory_order_release);
         return true;
     }
 
 private:
     alignas(std::max_align_t) std::array<std::byte, 256> room_;
-    bool taken_ = false;
+    std::atomic<bool> taken_ = false;
 };
 
 template <class T>

@@ -35,7 +35,7 @@ struct listener_options {
     std::size_t max_resume_failures = 10'000;
     seconds retry_after{5};                  ///< told with 503
 
-    /// Asked for each upgrade before anything else is looked at; empty: everybody may come in.
+    /// Asked for each upgrade that the limits let in, before any session is looked at; empty: everybody may come in.
     /// Called on the strand; must not block. An exception refuses with 500.
     std::function<authorization(const ws::upgrade_request&)> authorize{};
     /// Addresses whose failed RESUMEs are counted; beyond it all are forgiven.
@@ -71,6 +71,7 @@ struct listener_options {
                 found.push_back("allowed_origins has " + detail::quoted(origin) + "; an origin is scheme://host, perhaps with :port, or null");
         detail::check_range(found, "", "max_resume_failures", max_resume_failures, one, most);
         detail::check_range(found, "", "max_resume_addresses", max_resume_addresses, one, most);
+        detail::check_range<std::uint32_t>(found, "", "max_handshakes_per_second", max_handshakes_per_second, 0, 10'000'000);
         detail::check_range(found, "", "max_compression_memory", max_compression_memory, std::size_t{0}, one << 36);
         return found;
     }
