@@ -2,6 +2,7 @@
 // The library's only source file, for HAWSER_SEPARATE_COMPILATION: the templates with the default
 // policies, compiled once for all users. A socket with policies of its own is compiled where it
 // is used, as in header-only mode.
+#include <hawser/driver/make_driver.hpp>
 #include <hawser/hawser.hpp>
 
 #if !defined(HAWSER_SEPARATE_COMPILATION)
@@ -17,6 +18,8 @@ __attribute__((used)) const char hawser_v0_mixes_header_only_with_separate_compi
 #endif
 
 namespace hawser::inline v0 {
+
+driver& use_driver(asio::io_context& context) { return detail::find_or_make_driver(context); }
 
 template class detail::link<default_policies>;
 template class detail::listener_core<default_policies>;

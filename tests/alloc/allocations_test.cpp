@@ -21,6 +21,11 @@ void* allocate(std::size_t size) noexcept {
 }
 }  // namespace
 
+// GCC sees `free` of what the replaced `new` returned, and not that both are replaced.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 void* operator new(std::size_t size) {
     if (void* p = allocate(size)) return p;
     throw std::bad_alloc();

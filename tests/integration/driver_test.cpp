@@ -2,6 +2,8 @@
 // The drivers of real sockets, one rule after the other: what a stream tells and, above all, when it is silent.
 #include "support/catch.hpp"
 
+#include <hawser/driver/asio_driver.hpp>
+#include <hawser/driver/epoll_driver.hpp>
 #include <hawser/driver/use_driver.hpp>
 
 #include <asio/post.hpp>

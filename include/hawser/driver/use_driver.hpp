@@ -3,45 +3,24 @@
 /// The driver of an io_context, made when there is none yet.
 #pragma once
 
-#include <hawser/driver/asio_driver.hpp>
 #include <hawser/driver/driver_service.hpp>
-#include <hawser/driver/epoll_driver.hpp>
+
+// Compiled for a library of its own, no user's file has to read the drivers themselves.
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#include <hawser/driver/make_driver.hpp>
+#endif
 
 #include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-
-#include <memory>
-#include <mutex>
-#include <system_error>
 
 namespace hawser::inline v0 {
-
-namespace detail {
-
-[[nodiscard]] inline std::unique_ptr<driver> make_default_driver(asio::io_context& context) {
-#if defined(__linux__)
-    try {
-        return std::make_unique<epoll_driver>(context);
-    } catch (const std::system_error&) {
-        // No descriptor is left for a set of its own.
-    }
-#endif
-    return std::make_unique<asio_driver>(context);
-}
-
-}  // namespace detail
 
 /// The driver of `context`. When there is none yet, one is made: `epoll_driver` on Linux, `asio_driver`
 /// elsewhere. `install_driver<asio_driver>(context)` chooses the portable one.
 /// Thread safety: may be called from any thread.
-[[nodiscard]] inline driver& use_driver(asio::io_context& context) {
-    // Asio's reactor has to be older than our service: in a forked child it must have its own epoll set
-    // before descriptors are closed, or those of the parent are taken out of the parent's.
-    if (!asio::has_service<detail::driver_service>(context)) const asio::steady_timer makes_reactor(context);
-    auto& service = asio::use_service<detail::driver_service>(context);
-    const std::lock_guard lock(service.making_);
-    if (!service.driver_) service.driver_ = detail::make_default_driver(context);
-    return *service.driver_;
-}
+#if defined(HAWSER_SEPARATE_COMPILATION)
+[[nodiscard]] driver& use_driver(asio::io_context& context);
+#else
+[[nodiscard]] inline driver& use_driver(asio::io_context& context) { return detail::find_or_make_driver(context); }
+#endif
 
 }  // namespace hawser::inline v0

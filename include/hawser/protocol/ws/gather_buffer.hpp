@@ -43,8 +43,8 @@ public:
     /// Room for `extra` bytes behind the end, to be written and then counted by `commit`; null
     /// when the allocation failed, which leaves the content as it is. `expected_size` is what
     /// the buffer will hold in the end: it is reserved at once up to the larger of
-    /// `announced_step` and twice what has really arrived. So a lying header costs the peer half
-    /// of what it costs us, and growing copies each byte about once more. A block of `spare` that is
+    /// `announced_step` and four times what has really arrived. So a lying header costs the peer a
+    /// quarter of what it costs us, and growing copies each byte about once more. A block of `spare` that is
     /// large enough costs nothing and is taken at once.
     [[nodiscard]] std::byte* prepare(std::size_t extra, std::size_t expected_size, spare_blocks* spare = nullptr) noexcept {
         const std::size_t needed = size_ + extra;
@@ -52,7 +52,10 @@ public:
             const std::size_t trusted = std::max(announced_step, 2 * needed);
             memory_block bigger;
             if (spare != nullptr) bigger = spare->take(std::max(needed, expected_size));
-            if (bigger.size == 0) bigger = memory_block::make(std::max(needed, std::min(expected_size, trusted)));
+            // While it is copied both are there: the last step is made from half of the size at most, so that
+            // the two together never exceed it.
+            const std::size_t grown = trusted > expected_size / 2 ? expected_size : trusted;
+            if (bigger.size == 0) bigger = memory_block::make(std::max(needed, grown));
             if (bigger.size == 0) return nullptr;
             move_to(std::move(bigger));
         }
