@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 using hawser::testing::process, hawser::testing::world;
 
 struct shop {
-    shop(process& p, world& sim, bool careful)
-        : sim(sim), careful(careful), listener(p.context(), {.port = 9000}, hawser::options::plain()) {
+    shop(process& p, world& w, bool is_careful)
+        : sim(w), careful(is_careful), listener(p.context(), {.port = 9000}, hawser::options::plain()) {
         accept();
     }
     void accept() {
