@@ -17,8 +17,7 @@ link<P>::link(driver& d, std::shared_ptr<const options> o, policy_objects<P> obj
 
 template <class P>
 link<P>::~link() {
-    // When the io_context dies, or in a forked child, either of the two may be gone already.
-    if (host_ && driver_.alive()) host_->on_link_gone(this);
+    if (host_) host_->on_link_gone(this);
     driver_.delist(*this);
     if (sender_queue* q = open_senders_) (void)q->close();
     if (acks_) acks_->close();

@@ -3,6 +3,7 @@
 /// One WebSocket connection: executes the upgrade and the frame machine on a stream.
 #pragma once
 
+#include <hawser/core/destruction_mark.hpp>
 #include <hawser/core/state.hpp>
 #include <hawser/core/url.hpp>
 #include <hawser/driver/driver.hpp>
@@ -71,9 +72,6 @@ public:
     /// Client: call `dial` next.
     wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner)
         : wire(d, std::move(o), owner, ws::role::client) {}
-    ~wire() {
-        if (destroyed_) *destroyed_ = true;
-    }
     wire(const wire&) = delete;
     wire& operator=(const wire&) = delete;
 
@@ -235,7 +233,7 @@ private:
     template <class F>
     void guarded(F&& f) {
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         try {
             f();
         } catch (...) {
@@ -280,7 +278,7 @@ private:
         std::error_code why;
         if (status == ws::server_upgrade::status::ready) {
             bool gone = false;
-            const watch guard(*this, gone);
+            const destruction_mark::watch guard(mark_, gone);
             owner_->on_wire_request(*this, server_->request());
             if (gone || phase_ == phase::ended) return false;
             if (accepted_) return opened();
@@ -310,7 +308,7 @@ private:
         rearm();
         defer_flush();
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         owner_->on_wire_open(*this);
         if (gone) return false;
         client_.reset();
@@ -329,7 +327,7 @@ private:
 
     void pump() {
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         for (;;) {
             if (paused_) {
                 ws_->retain();
@@ -436,7 +434,7 @@ private:
     void end_of_turn() {
         if (std::exchange(resume_due_, false) && phase_ != phase::ended && !paused_) {
             bool gone = false;
-            const watch guard(*this, gone);
+            const destruction_mark::watch guard(mark_, gone);
             if (ws_) pump();
             if (gone || phase_ == phase::ended) return;
             if (!paused_) stream_->resume_reading();
@@ -448,7 +446,7 @@ private:
     void flush_and_tell() {
         const bool was_backed_up = backed_up();
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         flush();
         if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
     }
@@ -528,20 +526,6 @@ private:
         rearm();
     }
 
-    // Tells a function further up the stack that this object is gone.
-    struct watch {
-        watch(wire& w, bool& flag) noexcept : target(w), gone(flag), outer(std::exchange(w.destroyed_, &flag)) {}
-        watch(const watch&) = delete;
-        watch& operator=(const watch&) = delete;
-        ~watch() {
-            if (!gone) target.destroyed_ = outer;
-            else if (outer) *outer = true;
-        }
-        wire& target;
-        bool& gone;
-        bool* outer;
-    };
-
     driver& driver_;
     std::shared_ptr<const options> options_;
     wire_owner* owner_;
@@ -551,7 +535,7 @@ private:
     bool resume_due_ = false;
     bool accepted_ = false;
     bool last_of_read_ = false;  // its message is being handled
-    bool* destroyed_ = nullptr;
+    destruction_mark mark_;
     stream_ptr stream_;
     write_queue out_;
     std::unique_ptr<ws::client_upgrade> client_;

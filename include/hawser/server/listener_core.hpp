@@ -45,7 +45,6 @@ public:
     }
     ~listener_core() {
         driver_.delist(*this);
-        if (!driver_.alive()) return;  // links may be gone without having told
         for (link<P>* l = links_; l; l = l->host_next) l->set_host(nullptr, nullptr);
     }
 

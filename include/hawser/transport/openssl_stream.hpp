@@ -3,6 +3,7 @@
 /// TLS on any stream, by OpenSSL: ciphertext comes in from below, plaintext goes out to the sink.
 #pragma once
 
+#include <hawser/core/destruction_mark.hpp>
 #include <hawser/transport/openssl_engine.hpp>
 #include <hawser/transport/openssl_records.hpp>
 #include <hawser/transport/openssl_sessions.hpp>
@@ -33,7 +34,6 @@ public:
     /// Once, before anything else; false when memory is short.
     [[nodiscard]] bool begin() noexcept { return tls_.begin(); }
     ~openssl_stream() override {
-        if (destroyed_) *destroyed_ = true;
         if (inner_ && !aborted_ && driver_.alive()) {
             tls_.say_goodbye();
             try {
@@ -137,7 +137,7 @@ private:
         const byte_vector earlier = std::exchange(held_, {});
         tls_.wire().input = earlier;
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         pump();
         if (gone || ended_ || paused_) return;
         if (inner_ended_) return end_from_below({});
@@ -147,7 +147,7 @@ private:
     // memory of the caller: what is left of it is kept.
     void pump() {
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         for (bool more = true; more && !paused_;) {
             more = tls_.established() ? deliver() : handshake();
             if (gone) return;
@@ -178,7 +178,7 @@ private:
         if (filled > 0) {
             save_session();
             bool gone = false;
-            const watch guard(*this, gone);
+            const destruction_mark::watch guard(mark_, gone);
             sink_->on_bytes(plain.all().first(filled));
             if (gone || ended_) return false;
         }
@@ -226,7 +226,7 @@ private:
     template <class F>
     void guarded(F&& f) {
         bool gone = false;
-        const watch guard(*this, gone);
+        const destruction_mark::watch guard(mark_, gone);
         try {
             f();
         } catch (const std::bad_alloc&) {
@@ -238,20 +238,6 @@ private:
             throw;
         }
     }
-    // Tells a function further up the stack that this object is gone.
-    struct watch {
-        watch(openssl_stream& s, bool& flag) noexcept : target(s), gone(flag), outer(std::exchange(s.destroyed_, &flag)) {}
-        watch(const watch&) = delete;
-        watch& operator=(const watch&) = delete;
-        ~watch() {
-            if (!gone) target.destroyed_ = outer;
-            else if (outer) *outer = true;
-        }
-        openssl_stream& target;
-        bool& gone;
-        bool* outer;
-    };
-
     driver& driver_;
     ssl_origin origin_;
     openssl_engine tls_;
@@ -260,7 +246,7 @@ private:
     byte_vector held_;  // ciphertext that came while nobody wanted it
     std::error_code error_;  // nothing can be written any more
     std::optional<std::error_code> held_end_;  // the peer's, while nobody wanted it
-    bool* destroyed_ = nullptr;
+    destruction_mark mark_;
     bool dialled_;
     bool session_saved_ = false;
     bool paused_ = false;

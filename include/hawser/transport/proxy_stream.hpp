@@ -3,6 +3,7 @@
 /// A connection through an HTTP proxy, by CONNECT (RFC 9110 section 9.3.6).
 #pragma once
 
+#include <hawser/core/destruction_mark.hpp>
 #include <hawser/core/errc.hpp>
 #include <hawser/options.hpp>
 #include <hawser/protocol/ws/base64.hpp>
@@ -26,9 +27,6 @@ public:
         if (!proxy.username.empty())
             request_ += "Proxy-Authorization: Basic " + ws::base64_encode(as_bytes(proxy.username + ':' + proxy.password)) + "\r\n";
         request_ += "\r\n";
-    }
-    ~proxy_stream() override {
-        if (gone_) *gone_ = true;
     }
 
     [[nodiscard]] stream_sink& below() noexcept override { return *this; }
@@ -71,16 +69,9 @@ private:
     // A server does not speak first, but nothing says that it must not.
     void tell(byte_span more) {
         bool gone = false;
-        gone_ = &gone;
-        try {
-            sink_->on_connected({});
-        } catch (...) {
-            if (!gone) gone_ = nullptr;
-            throw;
-        }
-        if (gone) return;
-        gone_ = nullptr;
-        if (!more.empty()) sink_->on_bytes(more);
+        const destruction_mark::watch guard(mark_, gone);
+        sink_->on_connected({});
+        if (!gone && !more.empty()) sink_->on_bytes(more);
     }
     void on_writable() override {
         if (through_) sink_->on_writable();
@@ -105,7 +96,7 @@ private:
     stream_sink* sink_;
     std::string request_;
     ws::head_reader head_;
-    bool* gone_ = nullptr;
+    destruction_mark mark_;
     bool through_ = false;
     bool ended_ = false;
 };
