@@ -5,7 +5,9 @@
 
 #include <hawser/core/url.hpp>
 #include <hawser/link/link.hpp>
+#include <hawser/link/link_cancel.hpp>
 #include <hawser/link/link_dial.hpp>
+#include <hawser/link/link_end.hpp>
 #include <hawser/link/link_receive.hpp>
 #include <hawser/link/link_send.hpp>
 #include <hawser/link/link_session.hpp>

@@ -45,6 +45,7 @@ void link<P>::put_awaited(message body, std::string_view key, send_completion& d
     waiter->done = std::move(done);
     (void)outbox().add_waiter(counter, std::move(waiter));
 }
+
 template <class P>
 void link<P>::put_accepted(message body, std::string_view key, enqueue_completion& done, std::uint64_t serial) {
     accepted_.reserve_one();
@@ -132,87 +133,6 @@ void link<P>::await_outcome(std::uint64_t serial, ticket t, send_completion done
     if (*known != outcome::pending) return done(error_of(*known), *known);
     if (orphaned) return done(asio::error::operation_aborted, outcome::pending);
     (void)session_->out().add_waiter(t.counter, std::make_unique<send_waiter>(std::move(done), serial, false));
-}
-
-template <class P>
-bool link<P>::cancel_message(ticket t) {
-    if (!session_ || !session_->out().cancel(t.counter)) return false;
-    driver_.defer(*this);
-    return true;
-}
-
-template <class P>
-bool link<P>::cancel_operation(std::uint64_t serial, asio::cancellation_type how) {
-    const bool total = is_total(how);
-    if (receiver_ && receive_serial_ == serial) {
-        receiver_(asio::error::operation_aborted, message{});
-        return true;
-    }
-    return cancel_one(openers_, serial, total) || cancel_one(closers_, serial, total) || cancel_blocked(serial) ||
-           cancel_accepted(serial, total) || cancel_waiter(serial, total);
-}
-
-template <class P>
-bool link<P>::cancel_blocked(std::uint64_t serial) {
-    bool found = false;
-    for (std::size_t n = blocked_.size(); n > 0; --n) {
-        blocked_send b = blocked_.pop_front();
-        if (b.serial != serial) {
-            (void)blocked_.push_back(std::move(b));
-            continue;
-        }
-        found = true;
-        b.send(errc::cancelled, outcome::cancelled);
-        b.enqueue(errc::cancelled, ticket{});
-        driver_.defer(*this);
-    }
-    return found;
-}
-
-template <class P>
-bool link<P>::cancel_accepted(std::uint64_t serial, bool total) {
-    for (std::size_t i = 0; i < accepted_.size(); ++i) {
-        accepted_enqueue& a = accepted_[i];
-        if (a.serial != serial || !a.done) continue;
-        const bool withdrawn = cancel_message(a.ticket);
-        if (withdrawn || !total) std::exchange(a.done, {})(withdrawn ? errc::cancelled : errc::detached, a.ticket);
-        return true;
-    }
-    return false;
-}
-
-template <class P>
-bool link<P>::cancel_waiter(std::uint64_t serial, bool total) {
-    if (!session_) return false;
-    std::uint64_t counter = 0;
-    bool sent_it = false;
-    send_completion done;
-    // Looks at the waiter, or takes it out.
-    const auto find = [&](bool take) {
-        session_->out().find_if([&](auto& e) {
-            for (auto* at = &e.waiters; *at; at = &(*at)->next) {
-                auto& waiter = static_cast<send_waiter&>(**at);
-                if (waiter.serial != serial) continue;
-                counter = e.counter;
-                sent_it = waiter.sent_it;
-                if (!take) return true;
-                done = std::move(waiter.done);
-                auto rest = std::move(waiter.next);
-                *at = std::move(rest);
-                return true;
-            }
-            return false;
-        });
-    };
-    find(false);
-    if (counter == 0) return false;
-    // Only the operation that sent the message may withdraw it, and only unwritten.
-    const bool withdrawn = sent_it && cancel_message({counter});
-    if (sent_it && !withdrawn && total) return true;
-    find(true);
-    if (withdrawn) done(errc::cancelled, outcome::cancelled);
-    else done(errc::detached, outcome::pending);
-    return true;
 }
 
 template <class P>

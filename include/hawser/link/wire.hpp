@@ -9,6 +9,7 @@
 #include <hawser/driver/driver.hpp>
 #include <hawser/link/failure.hpp>
 #include <hawser/link/lingering_close.hpp>
+#include <hawser/link/wire_owner.hpp>
 #include <hawser/link/write_queue.hpp>
 #include <hawser/options.hpp>
 #include <hawser/protocol/session/frame.hpp>
@@ -24,36 +25,6 @@
 #include <string>
 
 namespace hawser::inline v0::detail {
-
-class wire;
-
-/// How a connection ended, told once.
-struct wire_end {
-    std::error_code error;             ///< none after an orderly close
-    close_info close;
-    unsigned http_status = 0;          ///< of a refused upgrade
-    std::optional<duration> retry_after;
-    std::string refusal;               ///< head of the body of a refused upgrade
-};
-
-/// The owner of a wire. A wire may be destroyed inside each of these calls.
-class wire_owner {
-public:
-    /// Client: the upgrade succeeded. Server: after `accept`.
-    virtual void on_wire_open(wire& w) = 0;
-    /// Server: a request is complete; answer with `accept` or `reject`.
-    virtual void on_wire_request(wire& w, const ws::upgrade_request& request) = 0;
-    virtual void on_wire_message(wire& w, byte_view payload, bool text) = 0;
-    /// Bytes came in on an open connection, whatever they are.
-    virtual void on_wire_input(wire& w) noexcept = 0;
-    /// Output has drained below the limit after `backed_up()` was true.
-    virtual void on_wire_writable(wire& w) = 0;
-    /// It is over; the wire does nothing more.
-    virtual void on_wire_closed(wire& w, const wire_end& end) = 0;
-
-protected:
-    ~wire_owner() = default;
-};
 
 /// Bytes come in by the stream, whole messages go to the owner; what the owner sends in one
 /// turn is written once at its end. Lives on the driver's strand.
@@ -96,20 +67,7 @@ public:
 
     /// `budget` bounds the memory of compression; null: nothing does.
     [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {},
-                                         const std::shared_ptr<ws::compression_budget>& budget = {}) {
-        std::vector<ws::header> all(headers.begin(), headers.end());
-        std::unique_ptr<ws::message_codec> codec;
-        if (options_->compression) {
-            auto chosen = options_->compression->accept(server_->request().extension_offers, budget, codec);
-            if (codec) all.push_back({"Sec-WebSocket-Extensions", std::move(chosen)});
-        }
-        const auto ec = server_->accept(out_.tail(), subprotocol, all);
-        if (ec) return ec;
-        accepted_ = true;
-        subprotocol_ = subprotocol;
-        make_endpoint(std::move(codec));
-        return {};
-    }
+                                         const std::shared_ptr<ws::compression_budget>& budget = {});
     void reject(unsigned status, std::string_view text, std::span<const ws::header> headers = {}) {
         (void)server_->reject(out_.tail(), status, text, headers);
     }
@@ -139,26 +97,10 @@ public:
         defer_flush();
     }
     /// Starts the close handshake; `on_wire_closed` follows, after `limit` at the latest.
-    void close(close_code code, std::string_view reason, duration limit) {
-        if (phase_ == phase::dialling || phase_ == phase::upgrading) return end_now(errc::closed);
-        if (phase_ != phase::open) return;
-        (void)ws_->close(out_.tail(), code, reason);
-        phase_ = phase::closing;
-        limits_.closing = add_saturated(driver_.now(), limit);
-        rearm();
-        if (paused_) resume();
-        defer_flush();
-    }
+    void close(close_code code, std::string_view reason, duration limit);
     /// Ends the connection at once, telling the owner nothing. With `code` a close frame is
     /// written first, as far as the peer reads.
-    void drop(close_code code = close_code::none, std::string_view reason = {}) {
-        if (phase_ == phase::ended) return;
-        if (code != close_code::none && phase_ == phase::open) {
-            (void)ws_->close(out_.tail(), code, reason);
-            return linger();
-        }
-        discard();
-    }
+    void drop(close_code code = close_code::none, std::string_view reason = {});
 
     void pause() {
         if (std::exchange(paused_, true) || !stream_) return;
@@ -220,14 +162,7 @@ private:
     }
     void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
 
-    void take_bytes(byte_span chunk) {
-        bytes_received_ += chunk.size();
-        if (phase_ == phase::upgrading && !upgrade(chunk)) return;
-        if (!ws_ || phase_ == phase::ended) return;
-        owner_->on_wire_input(*this);
-        ws_->feed(chunk);
-        pump();
-    }
+    void take_bytes(byte_span chunk);
     // An exception, such as that of memory that ran out, costs the connection and not more. One of an
     // owner who has let go of it already is the owner's.
     template <class F>
@@ -247,257 +182,43 @@ private:
     // Returns whether frames may follow in `chunk`, of which the head was cut off.
     bool upgrade(byte_span& chunk) { return side_ == ws::role::client ? upgrade_client(chunk) : upgrade_server(chunk); }
 
-    bool upgrade_client(byte_span& chunk) {
-        std::size_t used = 0;
-        const auto status = client_->feed(chunk, used);
-        chunk = chunk.subspan(used);
-        if (status == ws::client_upgrade::status::need_more) return false;
-        std::error_code why = client_->error();
-        std::unique_ptr<ws::message_codec> codec;
-        if (!why && options_->compression)
-            if (const errc e = options_->compression->confirm(client_->extensions(), codec); e != errc{}) why = e;
-        if (why) {
-            wire_end end;
-            end.error = why;
-            end.http_status = client_->http_status();
-            end.retry_after = client_->retry_after();
-            end.refusal = client_->body_head();
-            discard();
-            owner_->on_wire_closed(*this, end);
-            return false;
-        }
-        subprotocol_ = client_->subprotocol();
-        make_endpoint(std::move(codec));
-        return opened();
-    }
-    bool upgrade_server(byte_span& chunk) {
-        std::size_t used = 0;
-        const auto status = server_->feed(chunk, used);
-        chunk = chunk.subspan(used);
-        if (status == ws::server_upgrade::status::need_more) return false;
-        std::error_code why;
-        if (status == ws::server_upgrade::status::ready) {
-            bool gone = false;
-            const destruction_mark::watch guard(mark_, gone);
-            owner_->on_wire_request(*this, server_->request());
-            if (gone || phase_ == phase::ended) return false;
-            if (accepted_) return opened();
-            if (server_->answered()) return refuse(errc::refused);
-            reject(503, "no answer");
-            why = errc::refused;
-        } else {
-            (void)server_->write_failure(out_.tail());
-            why = server_->failure().error();
-        }
-        return refuse(why);
-    }
-    bool refuse(std::error_code why) {
-        wire_end end;
-        end.error = why;
-        linger();
-        owner_->on_wire_closed(*this, end);
-        return false;
-    }
-    void make_endpoint(std::unique_ptr<ws::message_codec> codec) {
-        ws_.emplace(side_, reader_limits(), side_ == ws::role::client ? &driver_.entropy() : nullptr, std::move(codec));
-        ws_->set_spare(&driver_.blocks());
-    }
-    bool opened() {
-        phase_ = phase::open;
-        limits_.handshake = never;
-        rearm();
-        defer_flush();
-        bool gone = false;
-        const destruction_mark::watch guard(mark_, gone);
-        owner_->on_wire_open(*this);
-        if (gone) return false;
-        client_.reset();
-        server_.reset();
-        return phase_ != phase::ended;
-    }
-    [[nodiscard]] ws::reader_limits reader_limits() const noexcept {
-        ws::reader_limits l;
-        l.max_message_size = options_->max_message_size;
-        if (subprotocol_ == session::subprotocol) l.max_message_size += session::max_data_head_size;
-        l.max_fragments = options_->max_fragments;
-        return l;
-    }
+    bool upgrade_client(byte_span& chunk);
+    bool upgrade_server(byte_span& chunk);
+    bool refuse(std::error_code why);
+    void make_endpoint(std::unique_ptr<ws::message_codec> codec);
+    bool opened();
+    [[nodiscard]] ws::reader_limits reader_limits() const noexcept;
 
     // ---- frames --------------------------------------------------------------------------
 
-    void pump() {
-        bool gone = false;
-        const destruction_mark::watch guard(mark_, gone);
-        for (;;) {
-            if (paused_) {
-                ws_->retain();
-                break;
-            }
-            const ws::event e = ws_->next();
-            if (e.kind == ws::event_kind::need_more) break;
-            last_of_read_ = ws_->unread() == 0;
-            handle(e);
-            if (gone) return;
-            last_of_read_ = false;
-            if (phase_ == phase::ended) return;
-        }
-        if (ws_->input().in_message() && limits_.message == never) {
-            limits_.message = add_saturated(driver_.now(), options_->message_timeout);
-            rearm();
-        }
-        if (ws_->control_due()) defer_flush();
-    }
-    void handle(const ws::event& e) {
-        switch (e.kind) {
-        case ws::event_kind::message:
-            limits_.message = never;
-            return owner_->on_wire_message(*this, e.payload, e.text);
-        case ws::event_kind::pong:
-        case ws::event_kind::ping:
-            if (control_flood()) fail(errc::control_flood, close_code::policy_violation);
-            return;
-        case ws::event_kind::close: return on_close_frame(e);
-        case ws::event_kind::error: {
-            wire_end end;
-            end.error = e.error;
-            end.close.code = e.code;
-            (void)ws_->flush_control(out_.tail());
-            linger();
-            return owner_->on_wire_closed(*this, end);
-        }
-        case ws::event_kind::need_more: return;
-        }
-    }
-    void on_close_frame(const ws::event& e) {
-        wire_end end;
-        end.close = e.info();
-        (void)ws_->flush_control(out_.tail());
-        linger();
-        owner_->on_wire_closed(*this, end);
-    }
-    bool control_flood() noexcept {
-        const time_point now = driver_.now();
-        if (now - control_window_ >= seconds{1}) {
-            control_window_ = now;
-            control_count_ = 0;
-        }
-        return ++control_count_ > options_->max_control_frames_per_second;
-    }
-    void fail(errc why, close_code code) {
-        wire_end end;
-        end.error = why;
-        end.close.code = code;
-        (void)ws_->close(out_.tail(), code);
-        linger();
-        owner_->on_wire_closed(*this, end);
-    }
+    void pump();
+    void handle(const ws::event& e);
+    void on_close_frame(const ws::event& e);
+    bool control_flood() noexcept;
+    void fail(errc why, close_code code);
 
     // ---- output --------------------------------------------------------------------------
 
-    [[nodiscard]] bool send_compressed(ws::opcode op, byte_view head, byte_view body) {
-        if (!compresses() || body.empty() || !ws_->send_compressed(out_.tail(), op, head, body)) return false;
-        defer_flush();
-        return true;
-    }
-    [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
-        if (side_ == ws::role::server && body.size() >= (last_of_read_ ? at_once_last : at_once) && out_.empty())
-            return send_at_once(op, head, body);
-        if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
-        defer_flush();
-        return {};
-    }
+    [[nodiscard]] bool send_compressed(ws::opcode op, byte_view head, byte_view body);
+    [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body);
     // Only what the system does not take is copied. An error shows again when the rest is written.
-    [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body) {
-        byte_vector& out = out_.tail();
-        try {
-            out.reserve(ws::max_header_size + head.size() + body.size());  // nothing fails once bytes are out
-        } catch (const std::bad_alloc&) {
-            return errc::out_of_memory;
-        }
-        if (ws_->send_header(out, op, head.size() + body.size()) == 0) return errc::closed;
-        hawser::append(out, head);
-        const std::size_t front = out.size();
-        const std::array<byte_view, 2> pieces{byte_view(out), body};
-        const std::size_t written = stream_->write_some(pieces).bytes;
-        if (written < front + body.size()) {
-            const byte_view rest = body.subspan(written > front ? written - front : 0);
-            out.insert(out.end(), rest.begin(), rest.end());  // `append` would write each byte twice
-            defer_flush();
-        }
-        out_.consume(std::min(written, front));
-        return {};
-    }
+    [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body);
     void defer_flush() { driver_.defer(*this); }
     void run() override {
         guarded([this] { end_of_turn(); });
     }
-    void end_of_turn() {
-        if (std::exchange(resume_due_, false) && phase_ != phase::ended && !paused_) {
-            bool gone = false;
-            const destruction_mark::watch guard(mark_, gone);
-            if (ws_) pump();
-            if (gone || phase_ == phase::ended) return;
-            if (!paused_) stream_->resume_reading();
-        }
-        flush_and_tell();
-    }
+    void end_of_turn();
     // Also where the system took everything at once: no `on_writable` follows then, and the owner
     // stopped writing when it saw `backed_up()`.
-    void flush_and_tell() {
-        const bool was_backed_up = backed_up();
-        bool gone = false;
-        const destruction_mark::watch guard(mark_, gone);
-        flush();
-        if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
-    }
-    void flush() {
-        if (!stream_ || phase_ == phase::dialling || phase_ == phase::ended) return;
-        if (ws_ && ws_->control_due()) (void)ws_->flush_control(out_.tail());
-        while (!out_.empty()) {
-            std::array<byte_view, write_queue::max_buffers> list;
-            const std::size_t n = out_.gather(list);
-            const write_result r = stream_->write_some(std::span(list).first(n));
-            if (r.error) return end_now(r.error);
-            if (r.bytes == 0) break;
-            out_.consume(r.bytes);
-            limits_.stall = never;
-        }
-        if (out_.empty()) {
-            limits_.stall = never;
-        } else if (limits_.stall == never) {
-            limits_.stall = add_saturated(driver_.now(), options_->write_stall_timeout);
-            rearm();
-        }
-    }
+    void flush_and_tell();
+    void flush();
 
     // ---- the end -------------------------------------------------------------------------
 
     // The peer still gets what was written; the owner is done with it.
-    void linger() {
-        auto taken = std::move(stream_);
-        auto rest = std::move(out_);
-        discard();
-        if (taken && driver_.alive())
-            lingering_close::start(driver_, std::move(taken), std::move(rest),
-                                   {options_->linger_timeout, options_->max_linger_bytes, side_ == ws::role::client},
-                                   linger_count_);
-    }
-    void discard() noexcept {
-        phase_ = phase::ended;
-        withdraw();
-        timer_.cancel();
-        stream_.reset();
-        out_ = write_queue(driver_);
-    }
-    void end_now(std::error_code why) {
-        if (phase_ == phase::ended) return;
-        wire_end end;
-        end.error = phase_ == phase::closing && why == errc::connection_lost ? std::error_code{} : why;
-        end.close.code = close_code::abnormal;
-        if (stream_) stream_->abort();
-        discard();
-        owner_->on_wire_closed(*this, end);
-    }
+    void linger();
+    void discard() noexcept;
+    void end_now(std::error_code why);
 
     // ---- deadlines -----------------------------------------------------------------------
 
@@ -514,17 +235,7 @@ private:
     void on_deadline(time_point now) {
         guarded([this, now] { expire(now); });
     }
-    void expire(time_point now) {
-        if (limits_.handshake <= now) {
-            reject(408, "the request did not arrive in time");
-            (void)refuse(errc::handshake_timeout);
-            return;
-        }
-        if (limits_.closing <= now) return end_now(errc::close_timeout);
-        if (limits_.stall <= now) return end_now(errc::write_stalled);
-        if (limits_.message <= now) return fail(errc::message_timeout, close_code::policy_violation);
-        rearm();
-    }
+    void expire(time_point now);
 
     driver& driver_;
     std::shared_ptr<const options> options_;
@@ -552,3 +263,8 @@ private:
 };
 
 }  // namespace hawser::inline v0::detail
+
+// The bodies, by concern.
+#include <hawser/link/wire_input.hpp>
+#include <hawser/link/wire_output.hpp>
+#include <hawser/link/wire_upgrade.hpp>

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a wire reads: frames out of bytes, and what each of them brings about.
+#pragma once
+
+#include <hawser/link/wire.hpp>
+
+namespace hawser::inline v0::detail {
+
+inline void wire::take_bytes(byte_span chunk) {
+    bytes_received_ += chunk.size();
+    if (phase_ == phase::upgrading && !upgrade(chunk)) return;
+    if (!ws_ || phase_ == phase::ended) return;
+    owner_->on_wire_input(*this);
+    ws_->feed(chunk);
+    pump();
+}
+inline void wire::pump() {
+    bool gone = false;
+    const destruction_mark::watch guard(mark_, gone);
+    for (;;) {
+        if (paused_) {
+            ws_->retain();
+            break;
+        }
+        const ws::event e = ws_->next();
+        if (e.kind == ws::event_kind::need_more) break;
+        last_of_read_ = ws_->unread() == 0;
+        handle(e);
+        if (gone) return;
+        last_of_read_ = false;
+        if (phase_ == phase::ended) return;
+    }
+    if (ws_->input().in_message() && limits_.message == never) {
+        limits_.message = add_saturated(driver_.now(), options_->message_timeout);
+        rearm();
+    }
+    if (ws_->control_due()) defer_flush();
+}
+inline void wire::handle(const ws::event& e) {
+    switch (e.kind) {
+    case ws::event_kind::message:
+        limits_.message = never;
+        return owner_->on_wire_message(*this, e.payload, e.text);
+    case ws::event_kind::pong:
+    case ws::event_kind::ping:
+        if (control_flood()) fail(errc::control_flood, close_code::policy_violation);
+        return;
+    case ws::event_kind::close: return on_close_frame(e);
+    case ws::event_kind::error: {
+        wire_end end;
+        end.error = e.error;
+        end.close.code = e.code;
+        (void)ws_->flush_control(out_.tail());
+        linger();
+        return owner_->on_wire_closed(*this, end);
+    }
+    case ws::event_kind::need_more: return;
+    }
+}
+inline void wire::on_close_frame(const ws::event& e) {
+    wire_end end;
+    end.close = e.info();
+    (void)ws_->flush_control(out_.tail());
+    linger();
+    owner_->on_wire_closed(*this, end);
+}
+inline bool wire::control_flood() noexcept {
+    const time_point now = driver_.now();
+    if (now - control_window_ >= seconds{1}) {
+        control_window_ = now;
+        control_count_ = 0;
+    }
+    return ++control_count_ > options_->max_control_frames_per_second;
+}
+inline void wire::fail(errc why, close_code code) {
+    wire_end end;
+    end.error = why;
+    end.close.code = code;
+    (void)ws_->close(out_.tail(), code);
+    linger();
+    owner_->on_wire_closed(*this, end);
+}
+inline void wire::expire(time_point now) {
+    if (limits_.handshake <= now) {
+        reject(408, "the request did not arrive in time");
+        (void)refuse(errc::handshake_timeout);
+        return;
+    }
+    if (limits_.closing <= now) return end_now(errc::close_timeout);
+    if (limits_.stall <= now) return end_now(errc::write_stalled);
+    if (limits_.message <= now) return fail(errc::message_timeout, close_code::policy_violation);
+    rearm();
+}
+
+}  // namespace hawser::inline v0::detail

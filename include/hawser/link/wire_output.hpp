@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a wire writes: frames into the queue, the queue into the stream, the last bytes at the end.
+#pragma once
+
+#include <hawser/link/wire.hpp>
+
+namespace hawser::inline v0::detail {
+
+inline bool wire::send_compressed(ws::opcode op, byte_view head, byte_view body) {
+    if (!compresses() || body.empty() || !ws_->send_compressed(out_.tail(), op, head, body)) return false;
+    defer_flush();
+    return true;
+}
+inline std::error_code wire::send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
+    if (side_ == ws::role::server && body.size() >= (last_of_read_ ? at_once_last : at_once) && out_.empty())
+        return send_at_once(op, head, body);
+    if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
+    defer_flush();
+    return {};
+}
+inline std::error_code wire::send_at_once(ws::opcode op, byte_view head, byte_view body) {
+    byte_vector& out = out_.tail();
+    try {
+        out.reserve(ws::max_header_size + head.size() + body.size());  // nothing fails once bytes are out
+    } catch (const std::bad_alloc&) {
+        return errc::out_of_memory;
+    }
+    if (ws_->send_header(out, op, head.size() + body.size()) == 0) return errc::closed;
+    hawser::append(out, head);
+    const std::size_t front = out.size();
+    const std::array<byte_view, 2> pieces{byte_view(out), body};
+    const std::size_t written = stream_->write_some(pieces).bytes;
+    if (written < front + body.size()) {
+        const byte_view rest = body.subspan(written > front ? written - front : 0);
+        out.insert(out.end(), rest.begin(), rest.end());  // `append` would write each byte twice
+        defer_flush();
+    }
+    out_.consume(std::min(written, front));
+    return {};
+}
+inline void wire::end_of_turn() {
+    if (std::exchange(resume_due_, false) && phase_ != phase::ended && !paused_) {
+        bool gone = false;
+        const destruction_mark::watch guard(mark_, gone);
+        if (ws_) pump();
+        if (gone || phase_ == phase::ended) return;
+        if (!paused_) stream_->resume_reading();
+    }
+    flush_and_tell();
+}
+inline void wire::flush_and_tell() {
+    const bool was_backed_up = backed_up();
+    bool gone = false;
+    const destruction_mark::watch guard(mark_, gone);
+    flush();
+    if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
+}
+inline void wire::flush() {
+    if (!stream_ || phase_ == phase::dialling || phase_ == phase::ended) return;
+    if (ws_ && ws_->control_due()) (void)ws_->flush_control(out_.tail());
+    while (!out_.empty()) {
+        std::array<byte_view, write_queue::max_buffers> list;
+        const std::size_t n = out_.gather(list);
+        const write_result r = stream_->write_some(std::span(list).first(n));
+        if (r.error) return end_now(r.error);
+        if (r.bytes == 0) break;
+        out_.consume(r.bytes);
+        limits_.stall = never;
+    }
+    if (out_.empty()) {
+        limits_.stall = never;
+    } else if (limits_.stall == never) {
+        limits_.stall = add_saturated(driver_.now(), options_->write_stall_timeout);
+        rearm();
+    }
+}
+inline void wire::close(close_code code, std::string_view reason, duration limit) {
+    if (phase_ == phase::dialling || phase_ == phase::upgrading) return end_now(errc::closed);
+    if (phase_ != phase::open) return;
+    (void)ws_->close(out_.tail(), code, reason);
+    phase_ = phase::closing;
+    limits_.closing = add_saturated(driver_.now(), limit);
+    rearm();
+    if (paused_) resume();
+    defer_flush();
+}
+inline void wire::drop(close_code code, std::string_view reason) {
+    if (phase_ == phase::ended) return;
+    if (code != close_code::none && phase_ == phase::open) {
+        (void)ws_->close(out_.tail(), code, reason);
+        return linger();
+    }
+    discard();
+}
+inline void wire::linger() {
+    auto taken = std::move(stream_);
+    auto rest = std::move(out_);
+    discard();
+    if (taken && driver_.alive())
+        lingering_close::start(driver_, std::move(taken), std::move(rest),
+                               {options_->linger_timeout, options_->max_linger_bytes, side_ == ws::role::client},
+                               linger_count_);
+}
+inline void wire::discard() noexcept {
+    phase_ = phase::ended;
+    withdraw();
+    timer_.cancel();
+    stream_.reset();
+    out_ = write_queue(driver_);
+}
+inline void wire::end_now(std::error_code why) {
+    if (phase_ == phase::ended) return;
+    wire_end end;
+    end.error = phase_ == phase::closing && why == errc::connection_lost ? std::error_code{} : why;
+    end.close.code = close_code::abnormal;
+    if (stream_) stream_->abort();
+    discard();
+    owner_->on_wire_closed(*this, end);
+}
+
+}  // namespace hawser::inline v0::detail
