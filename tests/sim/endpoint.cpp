@@ -77,11 +77,19 @@ void endpoint::on_state(const hawser::state_change& c) {
     case connection_state::failed:
         if (c.reason == hawser::errc::session_expired) all_.reach(mark::expiry);
         process_.after(1ms, [this, gone = gone_] {
-            if (!*gone && on_final) on_final();
+            if (*gone) return;
+            over_ = true;
+            leave();
         });
         break;
     default: break;
     }
+}
+
+// What is in processing is finished also when the session is over, as an application would do: a copy of it may
+// come in the next session meanwhile. May destroy this.
+void endpoint::leave() {
+    if (over_ && unfinished_.empty() && on_final) on_final();
 }
 
 void endpoint::on_outcome(hawser::ticket t, outcome o) {
@@ -129,6 +137,7 @@ void endpoint::received(hawser::message m) {
         all_.truth.finished({last.bytes(), last.kind(), last.seq(), last.key(), last.id()}, incarnation_);
         last.ack();
         unfinished_.pop_back();
+        leave();
     });
 }
 

@@ -65,6 +65,7 @@ private:
     void plan_next();
     void send_one();
     void check_budget();
+    void leave();
     void note_counters();
 
     shared_state& all_;
@@ -80,6 +81,7 @@ private:
     std::vector<hawser::message> unfinished_;  // received and not yet acknowledged
     hawser::connection_state last_ = hawser::connection_state::idle;
     bool opened_ = false;
+    bool over_ = false;
     bool dials_ = false;
     bool in_session_before_ = false;
     std::uint32_t lost_sessions_ = 0;
