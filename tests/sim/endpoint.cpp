@@ -126,7 +126,7 @@ void endpoint::received(hawser::message m) {
     all_.truth.delivered(view, incarnation_, out_.id, at_once);
     if (at_once) return;
     unfinished_.push_back(std::move(m));
-    const bool slow = !all_.quiet && hawser::uniform(all_.world.random(), 0, 19) == 0;
+    const bool slow = !all_.quiet && hawser::uniform(all_.world.random(), 0, 4) == 0;
     const auto wait = hawser::milliseconds(hawser::uniform(all_.world.random(), 0, slow ? 5'000 : 50));
     process_.after(wait, [this, gone = gone_] {
         if (*gone || unfinished_.empty()) return;

@@ -81,7 +81,11 @@ settings swarm(hawser::xoshiro256& rng) {
     s.server.socket = random_options(rng);
     s.server.socket.session = hawser::session_mode::preferred;
     s.server.socket.handler_errors = hawser::handler_criticality::non_critical;
-    if (short_ttl) s.server.socket.session_ttl = ms(rng, 300, 5'000);
+    if (short_ttl) {
+        // Sessions end while messages are in processing: their copies come in the next session.
+        s.server.socket.session_ttl = ms(rng, 300, 5'000);
+        if (!one_in(rng, 4)) s.server.socket.acceptance = hawser::acceptance_mode::on_processed;
+    }
     s.may_lose_windows = !gentle;
     return s;
 }
