@@ -214,19 +214,23 @@ class failing_store {
 public:
     static constexpr bool durable = true;
     static constexpr bool keeps_records = true;
+    using transaction = hawser::store_transaction;
     explicit failing_store(std::shared_ptr<support::delaying_log> log = std::make_shared<support::delaying_log>())
         : inner_(log) {
         log->records.reserve(1000);  // a store must not throw when it is done
     }
-    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client) {
-        return std::make_unique<opened>(inner_, d, client);
+    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client, std::string_view name) {
+        return std::make_unique<opened>(inner_, d, client, name);
+    }
+    [[nodiscard]] std::unique_ptr<hawser::store_catalog> open_catalog(hawser::driver& d, hawser::catalog_client& client) {
+        return inner_.open_catalog(d, client);
     }
 
 private:
     struct opened final : hawser::opened_store, hawser::store_client {
-        opened(support::delaying_store& s, hawser::driver& d, hawser::store_client& c)
-            : client(c), inner(s.open(d, *this)) {}
-        void load() override { inner->load(); }
+        opened(support::delaying_store& s, hawser::driver& d, hawser::store_client& c, std::string_view name)
+            : client(c), inner(s.open(d, *this, name)) {}
+        void load(const hawser::session::origin_id& fresh) override { inner->load(fresh); }
         void commit(std::vector<hawser::session::record> records) override { inner->commit(std::move(records)); }
         void on_loaded(std::error_code ec, hawser::store_image image) override {
             if (faults::due(kind::store)) ec = std::make_error_code(std::errc::io_error);

@@ -19,11 +19,12 @@ struct watched : hawser::default_policies {
 struct throwing_store {
     static constexpr bool durable = false;
     static constexpr bool keeps_records = false;
+    using transaction = hawser::store_transaction;
 
     struct opened final : hawser::opened_store {
         opened(std::unique_ptr<hawser::opened_store> o, std::shared_ptr<bool> f)
             : inner(std::move(o)), failing(std::move(f)) {}
-        void load() override { inner->load(); }
+        void load(const hawser::session::origin_id& fresh) override { inner->load(fresh); }
         void commit(std::vector<hawser::session::record> records) override {
             if (*failing) throw std::bad_alloc();
             inner->commit(std::move(records));
@@ -31,8 +32,11 @@ struct throwing_store {
         std::unique_ptr<hawser::opened_store> inner;
         std::shared_ptr<bool> failing;
     };
-    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client) const {
-        return std::make_unique<opened>(hawser::memory_store().open(d, client), failing);
+    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client, std::string_view name) const {
+        return std::make_unique<opened>(hawser::memory_store().open(d, client, name), failing);
+    }
+    [[nodiscard]] std::unique_ptr<hawser::store_catalog> open_catalog(hawser::driver& d, hawser::catalog_client& client) const {
+        return hawser::memory_store().open_catalog(d, client);
     }
     std::shared_ptr<bool> failing = std::make_shared<bool>(false);
 };

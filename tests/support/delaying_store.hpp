@@ -2,7 +2,7 @@
 // A store that takes its time, mixes with other events, keeps its records, and may fail.
 #pragma once
 
-#include <hawser/store/store.hpp>
+#include <hawser/store/memory_store.hpp>
 
 #include <memory>
 #include <vector>
@@ -21,11 +21,15 @@ class delaying_store {
 public:
     static constexpr bool durable = true;
     static constexpr bool keeps_records = true;
+    using transaction = hawser::store_transaction;
 
     explicit delaying_store(std::shared_ptr<delaying_log> log = std::make_shared<delaying_log>()) : log_(std::move(log)) {}
 
-    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client) {
+    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client, std::string_view) {
         return std::make_unique<opened>(d, client, log_);
+    }
+    [[nodiscard]] std::unique_ptr<hawser::store_catalog> open_catalog(hawser::driver& d, hawser::catalog_client& client) {
+        return hawser::memory_store().open_catalog(d, client);
     }
 
 private:
@@ -33,7 +37,7 @@ private:
     public:
         opened(hawser::driver& d, hawser::store_client& client, std::shared_ptr<delaying_log> log)
             : driver_(d), client_(client), log_(std::move(log)) {}
-        void load() override {
+        void load(const hawser::session::origin_id&) override {
             ++log_->loads;
             driver_.arm(load_timer_, driver_.now() + log_->delay);
         }
@@ -45,7 +49,6 @@ private:
     private:
         void on_load(hawser::time_point) {
             hawser::store_image image;
-            image.has_origin = true;
             image.origin[0] = std::byte{0x42};
             image.boot = 3;
             client_.on_loaded({}, std::move(image));

@@ -107,6 +107,9 @@ enum class errc {
     handler_failed = 127,        ///< a critical callback of the application threw
     store_failed = 128,          ///< the store reported an error
     tls_missing = 129,           ///< a wss URL and no `options::tls`
+    locked = 130,                ///< the store, or this session in it, is in use elsewhere
+    store_corrupt = 131,         ///< what the store holds is damaged or contradicts itself
+    store_full = 132,            ///< the store has no room; what it holds is intact
 };
 
 /// Conditions to branch on: `if (ec == hawser::condition::retryable)`.
@@ -221,6 +224,9 @@ inline constexpr errc_text errc_texts[] = {
     {errc::handler_failed, "a critical callback threw"},
     {errc::store_failed, "the store reported an error"},
     {errc::tls_missing, "wss needs TLS: set options::tls to hawser::tls() of <hawser/tls.hpp>"},
+    {errc::locked, "the store, or this session in it, is in use elsewhere"},
+    {errc::store_corrupt, "what the store holds is damaged"},
+    {errc::store_full, "the store has no room"},
 };
 
 [[nodiscard]] constexpr condition condition_of(errc e) noexcept {
@@ -234,7 +240,7 @@ inline constexpr errc_text errc_texts[] = {
     case errc::random_failed: case errc::not_connected: case errc::refused:
     case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
     case errc::bad_extension: case errc::bad_response: case errc::tls_failed:
-    case errc::tls_truncated: case errc::proxy_failed:
+    case errc::tls_truncated: case errc::proxy_failed: case errc::locked: case errc::store_full:
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:

@@ -35,7 +35,7 @@ void link<P>::begin_dialling(const url& where) {
         dial_->subprotocols.insert(dial_->subprotocols.begin(), std::string(session::subprotocol));
         set_state(connection_state::connecting);
         (void)session();
-        store_->load();
+        store_->load(session_->options().origin);
     } else {
         start_attempt();
     }

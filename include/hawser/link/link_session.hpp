@@ -28,7 +28,7 @@ session::endpoint& link<P>::session() {
     auto made = std::make_unique<session::endpoint>(o);
     made->out().begin_after(direct_counter_);
     if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup, random_seed(driver_));
-    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this);
+    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this, client_stream);
     session_ = std::move(made);  // all of it or nothing
     return *session_;
 }
@@ -39,7 +39,7 @@ void link<P>::on_loaded(std::error_code ec, store_image image) {
     if (orphaned || is_final()) return;
     try {
         if (ec) return finish(connection_state::failed, errc::store_failed, {});
-        if (image.has_origin) session_->set_identity(image.origin, image.boot);
+        session_->set_identity(image.origin, image.boot);
         if (session_->options().origin == session::origin_id{})
             return finish(connection_state::failed, errc::random_failed, {});
         start_attempt();

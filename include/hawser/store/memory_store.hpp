@@ -14,16 +14,23 @@ public:
     static constexpr bool durable = false;        ///< ends with the process
     static constexpr bool keeps_records = false;  ///< the order of commits is all it looks at
 
+    using transaction = store_transaction;        ///< nothing can be done in it
+
     /// The store of one socket. One allocation; afterwards none.
-    [[nodiscard]] std::unique_ptr<opened_store> open(driver& d, store_client& client) {
+    [[nodiscard]] std::unique_ptr<opened_store> open(driver& d, store_client& client, std::string_view) {
         return std::make_unique<opened>(d, client);
+    }
+    /// Empty: nothing survives.
+    [[nodiscard]] std::unique_ptr<store_catalog> open_catalog(driver& d, catalog_client& client) {
+        return std::make_unique<catalog>(d, client);
     }
 
 private:
     class opened final : public opened_store, deferred_task {
     public:
         opened(driver& d, store_client& client) noexcept : driver_(d), client_(client) {}
-        void load() override {
+        void load(const session::origin_id& fresh) override {
+            origin_ = fresh;
             loading_ = true;
             driver_.defer(*this);
         }
@@ -37,14 +44,27 @@ private:
             // One at a time, as the client may destroy this store.
             if (std::exchange(loading_, false)) {
                 if (committing_) driver_.defer(*this);
-                return client_.on_loaded({}, {});
+                return client_.on_loaded({}, {.origin = origin_});
             }
             if (std::exchange(committing_, false)) client_.on_committed({});
         }
         driver& driver_;
         store_client& client_;
+        session::origin_id origin_{};
         bool loading_ = false;
         bool committing_ = false;
+    };
+
+    class catalog final : public store_catalog, deferred_task {
+    public:
+        catalog(driver& d, catalog_client& client) noexcept : driver_(d), client_(client) {}
+        void list() override { driver_.defer(*this); }
+        void erase(std::string) override {}
+
+    private:
+        void run() override { client_.on_listed({}, {}); }
+        driver& driver_;
+        catalog_client& client_;
     };
 };
 

@@ -2,64 +2,149 @@
 /// \file
 /// The concept of a store: where a session keeps what must outlive a link or a process.
 ///
+/// A store holds *streams*. A stream is the session of one socket: the dialling socket's has the
+/// name `client_stream`, an accepted one `session_stream(epoch)`. One store object (a copyable
+/// handle) serves one dialling socket, or one listener with all of its sessions, or both.
+///
 /// | call | effect | completes |
 /// |---|---|---|
-/// | `open(driver, client)` | makes the store of one socket | at once |
-/// | `load()` | reads what an earlier incarnation left | later: `on_loaded` |
-/// | `commit(records)` | makes records durable, all or none | later: `on_committed` |
-/// | destroying it | withdraws what is under way | - |
+/// | `open(driver, client, name)` | the stream of one socket; nothing is read or written yet | at once |
+/// | `load(fresh)` | reads the stream, makes it with origin `fresh` if it is new, raises its boot counter; all durable | later: `on_loaded` |
+/// | `commit(records)` | makes records durable, all or none; a new stream begins with its first record | later: `on_committed` |
+/// | `open_catalog(driver, client)` | the streams of a listener | at once |
+/// | `list()` | what is known of all `session_stream`s | later: `on_listed` |
+/// | `erase(name)` | the stream goes, in order with all other calls | nobody is told; what stays behind is listed again |
+/// | destroying what `open` gave | withdraws what has not begun; an effect that runs may go on | - |
 ///
 /// An operation never completes inside the call that starts it, also in memory, so that the
-/// same code is right for a disk. One `load` comes first; one `commit` is under way at a time.
+/// same code is right for a disk. One `load` comes first, or none (a stream that is known to be new);
+/// one `commit` is under way at a time. A stream is open once: `load` and `commit` of another handle fail with `locked`.
 #pragma once
 
+#include <hawser/core/store_transaction.hpp>
 #include <hawser/driver/driver.hpp>
 #include <hawser/protocol/session/journal.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
 namespace hawser::inline v0 {
 
-/// What a store gives back after a restart.
-struct store_image {
-    bool has_origin = false;                ///< an earlier incarnation left an origin
-    session::origin_id origin{};            ///< who makes messages here, part of their ids
-    std::uint32_t boot = 1;                 ///< counts the starts; raised by the store at each load
-    std::vector<session::record> records;   ///< what was committed and still matters, in order
+/// The stream of a dialling socket.
+inline constexpr std::string_view client_stream = "client";
+/// What the names of a listener's streams begin with.
+inline constexpr std::string_view session_stream_prefix = "session/";
+
+/// The stream of an accepted session.
+[[nodiscard]] inline std::string session_stream(const session::epoch_id& epoch) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string name(session_stream_prefix);
+    for (const std::byte b : epoch) {
+        name += digits[std::to_integer<unsigned>(b) >> 4];
+        name += digits[std::to_integer<unsigned>(b) & 15];
+    }
+    return name;
+}
+
+/// A message of the outbox: accepted for sending, its outcome not durable yet.
+struct stored_message {
+    std::uint64_t counter = 0;  ///< of its id
+    std::uint64_t seq = 0;      ///< its number in the present epoch; 0: it waits
+    std::uint64_t bytes = 0;    ///< of `assigned`: payload of the epoch up to and with it
+    bool written = false;       ///< it had a number once, in this epoch or an earlier one
+    message body{};             ///< the payload, with its kind
+    std::string key{};          ///< idempotency key
 };
 
-/// Told on the driver's strand, inside a turn.
+/// What became of the epoch of a stream.
+enum class epoch_phase : std::uint8_t { none = 0, alive = 1, ended = 2 };
+
+/// What a store gives back of a stream: the sum of its records.
+struct store_image {
+    session::origin_id origin{};        ///< who makes messages here, part of their ids
+    std::uint32_t boot = 1;             ///< counts the loads of the stream; this one is in it
+    std::uint64_t next_counter = 1;     ///< one above the highest counter ever enqueued
+    epoch_phase phase = epoch_phase::none;  ///< of the newest epoch
+    session::epoch_id epoch{};          ///< the newest
+    std::string state{};                ///< of the newest `epoch_begun`; opaque to the store
+    std::uint64_t accepted = 0;         ///< receive position of the epoch
+    std::uint64_t accepted_bytes = 0;   ///< as told with it
+    std::uint64_t assigned = 0;         ///< highest number given in the epoch
+    std::uint64_t assigned_bytes = 0;   ///< as told with it
+    bool has_position = false;          ///< ended: with a position for late RESUMEs, which is `accepted`
+    std::vector<stored_message> outbox{};  ///< in the order of their counters
+};
+
+/// What `list` tells of a stream: enough to answer for it, without its messages.
+struct stored_session {
+    std::string name{};       ///< of the stream
+    epoch_phase phase = epoch_phase::none;  ///< as in `store_image`
+    session::epoch_id epoch{};         ///< as in `store_image`
+    std::string state{};               ///< as in `store_image`
+    std::uint64_t accepted = 0;        ///< as in `store_image`
+    bool has_position = false;         ///< as in `store_image`
+    std::uint64_t messages = 0;        ///< in its outbox
+};
+
+/// Told on the driver's strand, inside a turn. Errors: `errc::locked`, `errc::store_corrupt`,
+/// `errc::store_full` are told as they are, all others as `errc::store_failed`.
 class store_client {
 public:
     /// `load` is done. With an error the image is not looked at.
     virtual void on_loaded(std::error_code ec, store_image image) = 0;
-    /// `commit` is done. After an error nothing counts as durable any more.
+    /// `commit` is done. After an error nothing of it is durable, and the client commits nothing more.
     virtual void on_committed(std::error_code ec) = 0;
 
 protected:
     ~store_client() = default;
 };
 
-/// The store of one socket. Used on the strand, inside a turn.
+/// A stream as one socket uses it. Used on the strand, inside a turn.
 class opened_store {
 public:
     virtual ~opened_store() = default;
-    /// Reads what an earlier incarnation left; the client is told later.
-    virtual void load() = 0;
-    /// Makes the records durable, all or none; the client is told later.
+    /// Reads the stream; the client is told later.
+    virtual void load(const session::origin_id& fresh) = 0;
+    /// Makes the records durable, all or none, with the effects that they carry; the client is told later.
+    /// An `accepted` record is refused, and the commit with it, unless its epoch is the stream's, alive, and the
+    /// stored position is its `from`.
     virtual void commit(std::vector<session::record> records) = 0;
 };
 
-/// `durable`: it survives the process. `keeps_records`: it wants the records themselves and
-/// not only the order of commits.
-template <class S>
-concept message_store = std::copyable<S> && requires(S& s, driver& d, store_client& c) {
-    { S::durable } -> std::convertible_to<bool>;
-    { S::keeps_records } -> std::convertible_to<bool>;
-    { s.open(d, c) } -> std::same_as<std::unique_ptr<opened_store>>;
+/// Told on the driver's strand, inside a turn.
+class catalog_client {
+public:
+    /// `list` is done.
+    virtual void on_listed(std::error_code ec, std::vector<stored_session> sessions) = 0;
+
+protected:
+    ~catalog_client() = default;
 };
+
+/// The streams of a listener. Used on the strand, inside a turn.
+class store_catalog {
+public:
+    virtual ~store_catalog() = default;
+    /// Asks for all streams whose names begin with `session_stream_prefix`; the client is told later.
+    virtual void list() = 0;
+    /// Removes a stream that is not open, later. Goes on when the catalog is destroyed.
+    virtual void erase(std::string name) = 0;
+};
+
+/// `durable`: it survives the process. `keeps_records`: it wants the records themselves and
+/// not only the order of commits. `transaction`: what effects get; derived from `store_transaction`.
+template <class S>
+concept message_store = std::copyable<S> && std::derived_from<typename S::transaction, store_transaction> &&
+    requires(S& s, driver& d, store_client& c, catalog_client& l, std::string_view name) {
+        { S::durable } -> std::convertible_to<bool>;
+        { S::keeps_records } -> std::convertible_to<bool>;
+        { s.open(d, c, name) } -> std::same_as<std::unique_ptr<opened_store>>;
+        { s.open_catalog(d, l) } -> std::same_as<std::unique_ptr<store_catalog>>;
+    };
 
 }  // namespace hawser::inline v0

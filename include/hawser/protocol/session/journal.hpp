@@ -5,6 +5,7 @@
 
 #include <hawser/core/message.hpp>
 #include <hawser/core/outcome.hpp>
+#include <hawser/core/store_transaction.hpp>
 #include <hawser/protocol/session/frame.hpp>
 
 #include <cstdint>
@@ -17,22 +18,30 @@ namespace session {
 
 enum class record_kind : std::uint8_t {
     enqueued = 1,       ///< counter, body, key: before the message is reported as accepted
-    assigned = 2,       ///< counter, seq: before the first byte of its DATA
+    assigned = 2,       ///< counter, seq, bytes: before the first byte of its DATA
     finished = 3,       ///< counter, result: before the outcome is reported
-    accepted = 4,       ///< seq: before an ACK carries the position
-    epoch_begun = 5,    ///< epoch, token (client) or token hash (server): before the confirming ACK, WELCOME or RESUMED
-    epoch_ended = 6,    ///< before HELLO of the client, before RESUME_FAILED of the server
+    accepted = 4,       ///< epoch, from, seq, bytes, effect: before an ACK carries the position `seq`
+    epoch_begun = 5,    ///< epoch, state: before the confirming ACK, WELCOME or RESUMED
+    epoch_ended = 6,    ///< epoch, seq (a tombstone's position) where `has_position`: before HELLO of the client, before RESUME_FAILED of the server
 };
 
+/// What changes in a stream. The sum of all records is what a store gives back:
+/// `epoch_begun` of another epoch than the present one sets all positions and numbers to 0, of the same one it
+/// replaces the state; `assigned` makes a message `written`; `finished` removes it; `epoch_ended` sets `seq` of all
+/// messages that are left to 0, and they stay `written`.
 struct record {
     record_kind kind{};
+    bool has_position = false;  ///< of `epoch_ended`
+    outcome result = outcome::pending;
     std::uint64_t counter = 0;
     std::uint64_t seq = 0;
-    outcome result = outcome::pending;
+    std::uint64_t from = 0;     ///< the position before this one
+    std::uint64_t bytes = 0;    ///< payload bytes of the epoch in this direction, up to and with `seq`
     message body{};
     std::string key{};
     epoch_id epoch{};
-    resume_token token{};
+    std::string state{};        ///< encoded `session_state`; a secret of the client is in it
+    store_effect effect{};      ///< to be done in the same transaction
 };
 
 /// Collects records until the store takes them. Positions ("lsn") count records from 1; what
@@ -43,9 +52,10 @@ public:
     /// `keep_records` false: positions advance, nothing is kept (a store in memory).
     explicit journal(bool keep_records) noexcept : keep_(keep_records) {}
 
+    /// A record that nothing is known of but its kind, where records are not kept.
     std::uint64_t add(record_kind kind, std::uint64_t counter, std::uint64_t seq = 0,
                       outcome result = outcome::pending) {
-        if (keep_) pending_.push_back({.kind = kind, .counter = counter, .seq = seq, .result = result});
+        if (keep_) pending_.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
         return ++last_;
     }
     std::uint64_t add(record r) {

@@ -252,6 +252,13 @@ private:
                          .body = e.body,
                          .key = e.key ? *e.key : std::string()});
     }
+    std::uint64_t log_assigned(const entry& e) {
+        if (!log_.keeps_records()) return log_.add(record_kind::assigned, e.counter, next_seq_);
+        return log_.add({.kind = record_kind::assigned,
+                         .counter = e.counter,
+                         .seq = next_seq_,
+                         .bytes = assigned_bytes_ + e.body.size()});
+    }
     [[nodiscard]] entry& at(std::uint64_t seq) noexcept { return window_[static_cast<std::size_t>(seq - acked_ - 1)]; }
     [[nodiscard]] bool within_credit(std::uint64_t seq, std::uint64_t end) const noexcept {
         const bool alone = seq == acked_ + 1 && !planted(bug::nothing_alone);
@@ -267,7 +274,7 @@ private:
         entry& slot = window_.push_back({});
         std::uint64_t lsn = 0;
         try {
-            lsn = log_.add(record_kind::assigned, queue_.front()->counter, next_seq_);
+            lsn = log_assigned(*queue_.front());
         } catch (...) {
             (void)window_.pop_back();
             throw;

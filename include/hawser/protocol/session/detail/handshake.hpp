@@ -152,7 +152,7 @@ inline void endpoint::set_peer_limit(std::uint64_t bytes) noexcept {
     out_.set_max_body(bytes);
 }
 inline std::uint64_t endpoint::log_epoch() {
-    return log_.add({.kind = record_kind::epoch_begun, .epoch = epoch_, .token = token_});
+    return log_.add({.kind = record_kind::epoch_begun, .epoch = epoch_});
 }
 
 }  // namespace session
