@@ -214,7 +214,7 @@ public:
     }
     /// Sends without waiting. Errors: `would_block` (over the high watermark), `queue_full`,
     /// `closed`. In plain mode with an open connection nothing is allocated for the view.
-    send_result try_send(message body, std::string_view key = {}) { return link_->try_send(std::move(body), key); }
+    send_result try_send(const message& body, std::string_view key = {}) { return link_->try_send(body, key); }
     /// The same with bytes that are copied where they have to wait.
     send_result try_send(const message_view& body) { return link_->try_send(body.bytes, body.kind); }
     /// The same with text.

@@ -6,6 +6,7 @@
 //   hawser_model --config NAME [--mutant NAME] --replay "send:0 write:0 ..."
 #include "model/explorer.hpp"
 
+#include <hawser/core/message.hpp>
 #include <hawser/core/planted.hpp>
 
 #include <cstdio>
@@ -201,6 +202,7 @@ int replay(const arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    hawser::message::keep_spare(0);  // its lists are not in the arena
     arguments a;
     if (!parse(argc, argv, a)) return std::fprintf(stderr, "unknown argument; see the head of main.cpp\n"), 2;
     if (a.replaying) return replay(a);

@@ -21,6 +21,18 @@
 #error "hawser needs exceptions: compile what includes it without -fno-exceptions (docs/packages.md)"
 #endif
 
+///@{
+/// Internal: for the short common case of a function, and for the long rare one, where the compiler would weigh them
+/// alike.
+#if defined(__GNUC__)
+#define HAWSER_IN_LINE __attribute__((always_inline))
+#define HAWSER_OUT_OF_LINE __attribute__((noinline))
+#else
+#define HAWSER_IN_LINE
+#define HAWSER_OUT_OF_LINE
+#endif
+///@}
+
 /// The inline namespace is part of every mangled name, so that two incompatible
 /// versions of the library in one program fail at link time and not at run time.
 namespace hawser::inline v0 {}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/detail/spare_messages.hpp>
 #include <hawser/core/message_id.hpp>
 
 #include <atomic>
@@ -89,7 +90,7 @@ public:
     }
     /// A message of `size` unspecified bytes, to be filled through `writable()`.
     [[nodiscard]] static message allocate(std::size_t size, message_kind kind) {
-        void* memory = ::operator new(sizeof(detail::message_block) + size);
+        void* memory = detail::spare_messages::allocate(sizeof(detail::message_block) + size);
         message result;
         result.block_ = ::new (memory) detail::message_block;
         result.block_->kind = kind;
@@ -155,6 +156,10 @@ public:
             info->sink->acknowledge(info->epoch_serial, info->seq, info->id);
     }
 
+    /// How much memory of messages of up to 1 KiB the calling thread keeps for the next ones, in bytes. 64 KiB unless
+    /// this says otherwise; 0 gives all back.
+    static void keep_spare(std::size_t max_bytes) noexcept { detail::spare_messages::limit(max_bytes); }
+
     /// Memory that this message pins, bookkeeping included, in bytes.
     [[nodiscard]] std::size_t footprint() const noexcept { return sizeof(detail::message_block) + size(); }
 
@@ -172,10 +177,14 @@ private:
         return block_ ? block_->received.get() : nullptr;
     }
     void release() noexcept {
-        if (block_ && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            block_->~message_block();
-            ::operator delete(block_);
-        }
+        if (!block_) return;
+        // Who holds the only reference knows it without an atomic subtraction: nobody is there to make another.
+        if (block_->references.load(std::memory_order_acquire) != 1 &&
+            block_->references.fetch_sub(1, std::memory_order_acq_rel) != 1)
+            return;
+        const std::size_t bytes = sizeof(detail::message_block) + block_->size;
+        block_->~message_block();
+        detail::spare_messages::free(block_, bytes);
     }
 
     detail::message_block* block_ = nullptr;

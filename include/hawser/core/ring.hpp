@@ -63,6 +63,14 @@ public:
         ++size_;
         return *slot;
     }
+    /// The same with a value-initialised element, to be filled where it is.
+    T& emplace_back() {
+        reserve_one();
+        T* slot = slots_ + index(size_);
+        std::construct_at(slot);
+        ++size_;
+        return *slot;
+    }
     /// The same at the front.
     T& push_front(T value) {
         reserve_one();
@@ -79,6 +87,13 @@ public:
         head_ = (head_ + 1) & (capacity_ - 1);
         --size_;
         return value;
+    }
+    /// Destroys the first element. Precondition: not empty.
+    void drop_front() noexcept {
+        assert(size_ > 0);
+        std::destroy_at(slots_ + head_);
+        head_ = (head_ + 1) & (capacity_ - 1);
+        --size_;
     }
     /// Takes the last element. Precondition: not empty.
     T pop_back() noexcept {

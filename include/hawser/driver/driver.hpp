@@ -95,13 +95,8 @@ public:
     }
 
     /// Runs `task` when the present turn ends; outside of a turn, soon. Repeating it is harmless.
-    void defer(deferred_task& task) {
-        if (task.place_) return;
-        task.place_ = tail_;
-        task.tail_owner_ = &tail_;
-        *tail_ = &task;
-        tail_ = &task.next_;
-        if (depth_ == 0) post_turn();
+    HAWSER_IN_LINE void defer(deferred_task& task) {
+        if (!task.place_) append(task);
     }
 
     /// Marks a turn for its lifetime.
@@ -122,7 +117,8 @@ public:
     };
     [[nodiscard]] bool in_turn() const noexcept { return depth_ > 0; }
 
-    /// Buffers for output; they go back when empty, so that few serve many connections.
+    /// Buffers for output; they go back when all is written, so that few serve many connections. What is in them is
+    /// of no use but for being cleared already.
     [[nodiscard]] byte_vector take_buffer() noexcept {
         if (spare_.empty()) return {};
         byte_vector buffer = std::move(spare_.back());
@@ -134,7 +130,6 @@ public:
         if (buffer.capacity() == 0 || spare_.size() >= spare_.capacity()) return;
         if (spare_bytes_ + buffer.capacity() > max_spare_bytes) return;
         spare_bytes_ += buffer.capacity();
-        buffer.clear();
         spare_.push_back(std::move(buffer));
     }
 
@@ -199,6 +194,13 @@ private:
     static constexpr std::size_t max_spare_buffers = 16;
     static constexpr std::size_t max_spare_bytes = 4 * 1024 * 1024;  // of all of them
 
+    void append(deferred_task& task) {
+        task.place_ = tail_;
+        task.tail_owner_ = &tail_;
+        *tail_ = &task;
+        tail_ = &task.next_;
+        if (depth_ == 0) post_turn();
+    }
     void wake_at(time_point when) noexcept {
         wakeup_ = when;
         schedule_wakeup(when);

@@ -121,7 +121,7 @@ public:
     /// `dialled`: the operation started the connecting, so `total` cannot cancel it.
     void async_open(std::uint64_t serial, plain_completion done, bool dialled = false);
     void close(close_code code, std::string reason, std::uint64_t serial, plain_completion done);
-    [[nodiscard]] send_result try_send(message body, std::string_view key);
+    [[nodiscard]] send_result try_send(const message& body, std::string_view key);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
     [[nodiscard]] std::error_code try_send_datagram(const message& body);
     void send(std::uint64_t serial, message body, std::string key, send_completion done);
@@ -249,12 +249,15 @@ private:
 
     // link_receive.hpp
     void on_wire_message(wire& w, byte_view payload, bool text) override;
+    void on_session_message(byte_view payload, bool text);
     void deliver(const session::action& a);
     void break_off(std::error_code why);
     void failed() noexcept;
     void handler_threw(std::string_view event) noexcept;
     void deliver_plain(byte_view payload, bool text);
+    void keep_plain(byte_view payload, message_kind kind);
     void call_handler(const message_view& view);
+    void message_handler_threw() noexcept;
     void drop_copy(typename dedup_state<P>::verdict verdict, ready_message m);
     [[nodiscard]] bool is_final() const noexcept {
         return state_ == connection_state::closed || state_ == connection_state::failed;
@@ -264,6 +267,8 @@ private:
         return state_ == connection_state::failed && final_error_ == errc::handler_failed;
     }
     void keep(ready_message m);
+    void kept();
+    void freed(const ready_message& m);
     void drain_ready();
     [[nodiscard]] bool take_ready(ready_message& out);
     [[nodiscard]] message own(ready_message m);

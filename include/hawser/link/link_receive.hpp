@@ -54,8 +54,13 @@ private:
 template <class P>
 void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
     if (orphaned || close_sent_) return;
+    if (session_on_) return on_session_message(payload, text);
+    deliver_plain(payload, text);
+}
+
+template <class P>
+HAWSER_OUT_OF_LINE void link<P>::on_session_message(byte_view payload, bool text) {
     try {
-        if (!session_on_) return deliver_plain(payload, text);
         if (!text) return on_action(session_->on_frame(payload, driver_.now()));
         session::action bad;
         bad.what = session::action::kind::close_link;
@@ -119,14 +124,26 @@ void link<P>::handler_threw(std::string_view event) noexcept {
 }
 
 template <class P>
-void link<P>::deliver_plain(byte_view payload, bool text) {
+HAWSER_IN_LINE inline void link<P>::deliver_plain(byte_view payload, bool text) {
     count(counter::messages_received);
     count(counter::bytes_received, payload.size());
     const auto kind = text ? message_kind::text : message_kind::binary;
     if (on_message_ && !held_ && ready_.empty()) return call_handler({.bytes = payload, .kind = kind});
+    keep_plain(payload, kind);
+}
+
+template <class P>
+HAWSER_OUT_OF_LINE void link<P>::keep_plain(byte_view payload, message_kind kind) {
     // Only volatile messages can come in a session without its credit.
     if (session_on_ && ready_bytes_ >= options_->receive_buffer_bytes) return;
-    keep({.body = message::copy(payload, kind)});
+    try {
+        message body = message::copy(payload, kind);
+        ready_bytes_ += body.footprint();
+        ready_.emplace_back().body = std::move(body);
+    } catch (...) {
+        return failed();
+    }
+    kept();
 }
 
 template <class P>
@@ -162,13 +179,24 @@ void link<P>::drop_copy(typename dedup_state<P>::verdict verdict, ready_message 
 }
 
 template <class P>
-void link<P>::call_handler(const message_view& view) {
+HAWSER_IN_LINE inline void link<P>::call_handler(const message_view& view) {
     try {
         on_message_(view);
     } catch (...) {
-        handler_threw("on_message_threw");
+        message_handler_threw();
+    }
+}
+
+// In a catch clause.
+template <class P>
+void link<P>::message_handler_threw() noexcept {
+    handler_threw("on_message_threw");
+    if (!std::exchange(handler_failed_, false)) return;
+    try {
         // At once: the next message is not for a handler that failed.
-        if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
+        finish(connection_state::failed, errc::handler_failed, {});
+    } catch (...) {
+        failed();
     }
 }
 
@@ -176,10 +204,25 @@ template <class P>
 void link<P>::keep(ready_message m) {
     ready_bytes_ += m.body.footprint();
     (void)ready_.push_back(std::move(m));
+    kept();
+}
+
+template <class P>
+void link<P>::kept() {
     driver_.defer(*this);
     if (session_on_ || !wire_ || wire_->paused() || ready_bytes_ < options_->receive_buffer_bytes) return;
     wire_->pause();
     heartbeat_.suspend(driver_.now());
+}
+
+// One that waited is taken.
+template <class P>
+void link<P>::freed(const ready_message& m) {
+    ready_bytes_ -= m.body.footprint();
+    if (!wire_ || !wire_->paused() || ready_bytes_ > options_->receive_buffer_bytes / 2) return;
+    wire_->resume();
+    heartbeat_.resume(driver_.now());
+    driver_.defer(*this);  // its deadline is another now
 }
 
 // The next message for the application; copies of what it has are dropped here.
@@ -187,12 +230,7 @@ template <class P>
 bool link<P>::take_ready(ready_message& out) {
     while (!ready_.empty()) {
         out = ready_.pop_front();
-        ready_bytes_ -= out.body.footprint();
-        if (wire_ && wire_->paused() && ready_bytes_ <= options_->receive_buffer_bytes / 2) {
-            wire_->resume();
-            heartbeat_.resume(driver_.now());
-            driver_.defer(*this);  // its deadline is another now
-        }
+        freed(out);
         if (out.seq == 0 || out.given_back) return true;
         const auto verdict = dedup_->check(out.id, driver_.now());
         if (verdict == dedup_state<P>::verdict::fresh) {
@@ -278,6 +316,12 @@ void link<P>::receive(std::uint64_t serial, receive_completion done) {
 template <class P>
 std::optional<message> link<P>::try_receive() {
     accept_previous();
+    if (!receiver_ && !ready_.empty() && ready_.front().seq == 0) {  // as below, and moves one word
+        freed(ready_.front());
+        std::optional<message> plain(std::move(ready_.front().body));
+        ready_.drop_front();
+        return plain;
+    }
     ready_message m;
     if (receiver_ || !take_ready(m)) return std::nullopt;
     return own(std::move(m));

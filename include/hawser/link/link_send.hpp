@@ -26,7 +26,7 @@ std::error_code link<P>::admission(std::size_t size) {
 
 // Plain mode with an empty queue: straight into the connection's buffer.
 template <class P>
-bool link<P>::direct() const noexcept {
+HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
     return link_ready_ && !session_on_ && wire_ && wire_->is_open() && !wire_->backed_up() &&
            (!session_ || session_->out().drained());
 }
@@ -66,7 +66,7 @@ send_result link<P>::try_send(byte_view bytes, message_kind kind) {
 }
 
 template <class P>
-send_result link<P>::try_send(message body, std::string_view key) {
+send_result link<P>::try_send(const message& body, std::string_view key) {
     if (key.size() > session::max_key_size) return {errc::invalid_argument, {}};
     if (auto ec = admission(session::outbox::footprint(body))) return {ec, {}};
     if (direct()) {
@@ -76,7 +76,7 @@ send_result link<P>::try_send(message body, std::string_view key) {
         count(counter::bytes_sent, body.size());
         return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
     }
-    return {{}, {put(std::move(body), key)}};
+    return {{}, {put(body, key)}};
 }
 
 template <class P>
@@ -99,7 +99,7 @@ void link<P>::send(std::uint64_t serial, message body, std::string key, send_com
     } else if (ec) {
         done(ec, outcome::refused);
     } else if (direct()) {
-        const send_result r = try_send(std::move(body), key);
+        const send_result r = try_send(body, key);
         done(r.error, r ? outcome::written : outcome::refused);
     } else {
         put_awaited(std::move(body), key, done, serial);
@@ -116,7 +116,7 @@ void link<P>::enqueue(std::uint64_t serial, message body, std::string key, enque
     } else if (ec) {
         done(ec, ticket{});
     } else if (direct()) {
-        const send_result r = try_send(std::move(body), key);
+        const send_result r = try_send(body, key);
         done(r.error, r.ticket);
     } else {
         put_accepted(std::move(body), key, done, serial);
@@ -232,7 +232,7 @@ void link<P>::take_from_senders() {
             return options_->queue.fits(queued_bytes(), queued_messages(), session::outbox::footprint(m));
         });
         if (!body) return;
-        if (direct()) (void)try_send(std::move(*body), {});
+        if (direct()) (void)try_send(*body, {});
         else (void)put(std::move(*body), {});
     }
 }

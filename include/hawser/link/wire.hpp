@@ -76,20 +76,20 @@ public:
 
     /// Appends a message (`head` before `body`); it leaves at the end of the turn. A head alone is never
     /// compressed: frames of a session that have no body carry its resume token.
-    [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, byte_view body) {
+    [[nodiscard]] HAWSER_IN_LINE std::error_code send(ws::opcode op, byte_view head, byte_view body) {
         if (phase_ != phase::open) return errc::not_connected;
-        return send_compressed(op, head, body) ? std::error_code() : send_as_it_is(op, head, body);
-    }
-    [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, const message& body) {
-        if (phase_ != phase::open) return errc::not_connected;
-        if (body.compressible() && send_compressed(op, head, body.bytes())) return {};
-        if (side_ == ws::role::client || body.size() < by_reference) return send_as_it_is(op, head, body.bytes());
-        out_.reserve(ws::max_header_size + head.size());  // all of the frame or nothing
-        if (ws_->send_header(out_.tail(), op, head.size() + body.size()) == 0) return errc::closed;
-        hawser::append(out_.tail(), head);
-        out_.append(body);
+        const std::size_t size = head.size() + body.size();
+        if (size > ws::max_control_size || ws_->input().codec() != nullptr) return send_any(op, head, body);
+        std::byte* const to = out_.room(2 + size);
+        const std::size_t written = to != nullptr ? ws_->send_short(to, op, head, body) : 0;
+        if (written == 0) return send_any(op, head, body);
+        out_.added(written);
         defer_flush();
         return {};
+    }
+    [[nodiscard]] std::error_code send(ws::opcode op, byte_view head, const message& body) {
+        if (phase_ == phase::open && !compresses() && body.size() < by_reference) return send(op, head, body.bytes());
+        return send_any(op, head, body);
     }
     void ping() {
         if (phase_ != phase::open) return;
@@ -200,10 +200,14 @@ private:
     // ---- output --------------------------------------------------------------------------
 
     [[nodiscard]] bool send_compressed(ws::opcode op, byte_view head, byte_view body);
+    [[nodiscard]] std::error_code send_any(ws::opcode op, byte_view head, byte_view body);
+    [[nodiscard]] std::error_code send_any(ws::opcode op, byte_view head, const message& body);
     [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body);
     // Only what the system does not take is copied. An error shows again when the rest is written.
     [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body);
-    void defer_flush() { driver_.defer(*this); }
+    // Whether the last message of a read is being handled.
+    [[nodiscard]] bool at_last_of_read() const noexcept { return pumping_ && ws_->unread() == 0; }
+    HAWSER_IN_LINE void defer_flush() { driver_.defer(*this); }
     void run() override {
         guarded([this] { end_of_turn(); });
     }
@@ -212,6 +216,8 @@ private:
     // stopped writing when it saw `backed_up()`.
     void flush_and_tell();
     void flush();
+    [[nodiscard]] write_result write_plain();
+    [[nodiscard]] write_result write_gathered();
 
     // ---- the end -------------------------------------------------------------------------
 
@@ -245,7 +251,7 @@ private:
     bool paused_ = false;
     bool resume_due_ = false;
     bool accepted_ = false;
-    bool last_of_read_ = false;  // its message is being handled
+    bool pumping_ = false;
     destruction_mark mark_;
     stream_ptr stream_;
     write_queue out_;

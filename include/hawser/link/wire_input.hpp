@@ -18,19 +18,23 @@ inline void wire::take_bytes(byte_span chunk) {
 inline void wire::pump() {
     bool gone = false;
     const destruction_mark::watch guard(mark_, gone);
-    for (;;) {
-        if (paused_) {
-            ws_->retain();
-            break;
+    pumping_ = true;
+    while (!paused_) {
+        byte_view whole;
+        bool text = false;
+        if (ws_->next_whole(whole, text)) {  // no deadline of a message runs here
+            owner_->on_wire_message(*this, whole, text);
+        } else {
+            const ws::event e = ws_->next();
+            if (e.kind == ws::event_kind::need_more) break;
+            handle(e);
         }
-        const ws::event e = ws_->next();
-        if (e.kind == ws::event_kind::need_more) break;
-        last_of_read_ = ws_->unread() == 0;
-        handle(e);
         if (gone) return;
-        last_of_read_ = false;
-        if (phase_ == phase::ended) return;
+        if (phase_ == phase::ended) break;
     }
+    pumping_ = false;
+    if (phase_ == phase::ended) return;
+    if (paused_) ws_->retain();
     if (ws_->input().in_message() && limits_.message == never) {
         limits_.message = add_saturated(driver_.now(), options_->message_timeout);
         rearm();

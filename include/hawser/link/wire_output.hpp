@@ -12,8 +12,22 @@ inline bool wire::send_compressed(ws::opcode op, byte_view head, byte_view body)
     defer_flush();
     return true;
 }
+HAWSER_OUT_OF_LINE inline std::error_code wire::send_any(ws::opcode op, byte_view head, byte_view body) {
+    return send_compressed(op, head, body) ? std::error_code() : send_as_it_is(op, head, body);
+}
+inline std::error_code wire::send_any(ws::opcode op, byte_view head, const message& body) {
+    if (phase_ != phase::open) return errc::not_connected;
+    if (body.compressible() && send_compressed(op, head, body.bytes())) return {};
+    if (side_ == ws::role::client || body.size() < by_reference) return send_as_it_is(op, head, body.bytes());
+    out_.reserve(ws::max_header_size + head.size());  // all of the frame or nothing
+    if (ws_->send_header(out_.tail(), op, head.size() + body.size()) == 0) return errc::closed;
+    hawser::append(out_.tail(), head);
+    out_.append(body);
+    defer_flush();
+    return {};
+}
 inline std::error_code wire::send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
-    if (side_ == ws::role::server && body.size() >= (last_of_read_ ? at_once_last : at_once) && out_.empty())
+    if (side_ == ws::role::server && body.size() >= (at_last_of_read() ? at_once_last : at_once) && out_.empty())
         return send_at_once(op, head, body);
     if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
     defer_flush();
@@ -56,13 +70,20 @@ inline void wire::flush_and_tell() {
     flush();
     if (!gone && phase_ != phase::ended && was_backed_up && !backed_up()) owner_->on_wire_writable(*this);
 }
+inline write_result wire::write_plain() {
+    const byte_view all = out_.plain();
+    return stream_->write_some({&all, 1});
+}
+inline write_result wire::write_gathered() {
+    std::array<byte_view, write_queue::max_buffers> list;
+    const std::size_t n = out_.gather(list);
+    return stream_->write_some(std::span(list).first(n));
+}
 inline void wire::flush() {
     if (!stream_ || phase_ == phase::dialling || phase_ == phase::ended) return;
     if (ws_ && ws_->control_due()) (void)ws_->flush_control(out_.tail());
     while (!out_.empty()) {
-        std::array<byte_view, write_queue::max_buffers> list;
-        const std::size_t n = out_.gather(list);
-        const write_result r = stream_->write_some(std::span(list).first(n));
+        const write_result r = out_.has_bodies() ? write_gathered() : write_plain();
         if (r.error) return end_now(r.error);
         if (r.bytes == 0) break;
         out_.consume(r.bytes);

@@ -24,13 +24,21 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// Bytes not yet written.
-    [[nodiscard]] std::size_t size() const noexcept { return bytes_.size() - written_ + referenced_; }
+    [[nodiscard]] std::size_t size() const noexcept { return end() - written_ + referenced_; }
 
-    /// The end of the buffer, to append to. Call `settle` afterwards.
+    /// The end of the buffer, to append to.
     [[nodiscard]] byte_vector& tail() {
-        if (bytes_.capacity() == 0) bytes_ = driver_->take_buffer();
+        borrow();
+        if (slack_ != 0) bytes_.resize(bytes_.size() - std::exchange(slack_, 0));
         return bytes_;
     }
+    /// Room for `n` bytes at the end, a few dozen, to be written and then counted by `added`; null where the buffer is
+    /// too small. A vector clears what it grows by: here that is done for many frames at once.
+    [[nodiscard]] std::byte* room(std::size_t n) noexcept {
+        if (slack_ < n && !make_slack(n)) return nullptr;
+        return bytes_.data() + end();
+    }
+    void added(std::size_t n) noexcept { slack_ -= n; }
     /// Makes room for `n` bytes at the end and one body, so that appending them does not throw.
     void reserve(std::size_t n) {
         byte_vector& out = tail();
@@ -39,9 +47,13 @@ public:
     }
     /// Appends a body without copying it; the message is held until it was written.
     void append(const message& body) {
-        bodies_.push_back({bytes_.size(), 0, body});
+        bodies_.push_back({end(), 0, body});
         referenced_ += body.size();
     }
+
+    [[nodiscard]] bool has_bodies() const noexcept { return !bodies_.empty(); }
+    /// All of it, where it has no bodies.
+    [[nodiscard]] byte_view plain() const noexcept { return {bytes_.data() + written_, end() - written_}; }
 
     static constexpr std::size_t max_buffers = 32;
     /// The next pieces in order, at most `max_buffers`; returns how many.
@@ -53,13 +65,13 @@ public:
             out[n++] = b.body.bytes().subspan(b.written);
             at = b.at;
         }
-        if (at < bytes_.size() && n < max_buffers) out[n++] = byte_view(bytes_).subspan(at);
+        if (at < end() && n < max_buffers) out[n++] = byte_view(bytes_).subspan(at, end() - at);
         return n;
     }
     /// The first `n` bytes were written.
     void consume(std::size_t n) noexcept {
         while (n > 0) {
-            const std::size_t until = bodies_.empty() ? bytes_.size() : bodies_.front().at;
+            const std::size_t until = bodies_.empty() ? end() : bodies_.front().at;
             const std::size_t plain = std::min(n, until - written_);
             written_ += plain;
             n -= plain;
@@ -82,6 +94,23 @@ private:
         message body;
     };
     static constexpr std::size_t compact_at = 64 * 1024;
+    static constexpr std::size_t slack_step = 512;
+
+    [[nodiscard]] std::size_t end() const noexcept { return bytes_.size() - slack_; }
+    // What was written last is still in it, as room.
+    void borrow() noexcept {
+        if (bytes_.capacity() != 0) return;
+        bytes_ = driver_->take_buffer();
+        slack_ = bytes_.size();
+    }
+    [[nodiscard]] HAWSER_OUT_OF_LINE bool make_slack(std::size_t n) noexcept {
+        borrow();
+        const std::size_t at = end();
+        if (bytes_.capacity() - at < n) return false;
+        if (slack_ < n) bytes_.resize(std::min(bytes_.capacity(), at + n + slack_step));
+        slack_ = bytes_.size() - at;
+        return true;
+    }
 
     void compact() noexcept {
         bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(written_));
@@ -91,12 +120,13 @@ private:
     void release() noexcept {
         if (bytes_.capacity() != 0 && driver_->alive()) driver_->give_buffer(std::move(bytes_));
         bytes_ = {};
-        written_ = 0;
+        written_ = slack_ = 0;
     }
 
     driver* driver_;
     byte_vector bytes_;
     std::size_t written_ = 0;
+    std::size_t slack_ = 0;  // bytes at the end of `bytes_` that are room
     std::size_t referenced_ = 0;
     std::vector<piece> bodies_;
 };

@@ -196,7 +196,7 @@ private:
     // ---- writing ---------------------------------------------------------------------------
 
     void borrow_output() noexcept {
-        if (tls_.wire().output.capacity() == 0) tls_.wire().output = driver_.take_buffer();
+        if (tls_.wire().output.capacity() == 0) (tls_.wire().output = driver_.take_buffer()).clear();
     }
     [[nodiscard]] std::error_code flush() {
         ssl_wire& wire = tls_.wire();

@@ -52,6 +52,8 @@ public:
     [[nodiscard]] std::uint64_t wanted() const noexcept { return reader_.wanted(); }
     [[nodiscard]] const reader& input() const noexcept { return reader_; }
 
+    /// As `reader::next_whole`.
+    [[nodiscard]] HAWSER_IN_LINE bool next_whole(byte_view& payload, bool& text) noexcept { return reader_.next_whole(payload, text); }
     /// As `reader::next`. A ping is noted for its pong and reported. `close` ends the input: its
     /// answer is due. `error` ends the input as well: a close frame with `event::code` is due,
     /// after which the caller closes the connection without waiting for an answer.
@@ -68,6 +70,12 @@ public:
                             std::uint8_t rsv = 0) noexcept {
         if (const errc refused = check_data(op, false); refused != errc{}) return refused;
         return writer_.write(out, {.fin = true, .rsv = rsv, .op = op}, first, second);
+    }
+    /// Server role: as `send` of at most 125 bytes, but to `to`, which has room for two bytes more. Returns the bytes
+    /// written, or 0 where `send` would fail, and in the client role.
+    [[nodiscard]] HAWSER_IN_LINE std::size_t send_short(std::byte* to, opcode op, byte_view first, byte_view second = {}) noexcept {
+        if (writer_.side() == role::client || check_data(op, false) != errc{}) return 0;
+        return frame_writer::write_short(to, {.op = op}, first, second);
     }
     /// As `send`, of a message compressed by what was agreed. False, with nothing appended, where nothing was
     /// agreed or may be sent now, where the message does not become smaller, and when memory ran out: then `send`.

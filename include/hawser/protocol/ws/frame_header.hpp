@@ -71,13 +71,16 @@ struct decode_result {
     return {status::done, total};
 }
 
+/// The first byte of a frame: all of its header but length and masking.
+[[nodiscard]] inline std::byte first_byte(const frame_header& header) noexcept {
+    return static_cast<std::byte>((header.fin ? 0x80u : 0u) | ((header.rsv & 7u) << 4) |
+                                  (static_cast<unsigned>(header.op) & 15u));
+}
 /// Writes `header` to `out`, which has room for `max_header_size` bytes, with the length in its
 /// shortest form. Precondition: `header.length` < 2^63. Returns the bytes written.
 inline std::size_t encode(std::byte* out, const frame_header& header) noexcept {
-    const unsigned first =
-        (header.fin ? 0x80u : 0u) | ((header.rsv & 7u) << 4) | (static_cast<unsigned>(header.op) & 15u);
     const unsigned mask_bit = header.masked ? 0x80u : 0u;
-    out[0] = static_cast<std::byte>(first);
+    out[0] = first_byte(header);
     std::size_t size = 2;
     if (header.length < 126) {
         out[1] = static_cast<std::byte>(mask_bit | static_cast<unsigned>(header.length));

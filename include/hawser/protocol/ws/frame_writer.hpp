@@ -7,6 +7,8 @@
 #include <hawser/core/entropy.hpp>
 #include <hawser/core/errc.hpp>
 #include <hawser/core/planted.hpp>
+#include <hawser/protocol/ws/detail/lane.hpp>
+#include <hawser/protocol/ws/detail/simd.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
 #include <hawser/protocol/ws/mask.hpp>
 #include <hawser/protocol/ws/opcode.hpp>
@@ -51,6 +53,17 @@ public:
     [[nodiscard]] static std::size_t write_header(byte_vector& out, const frame_header& header) noexcept {
         if (!grow(out, max_header_size)) return 0;
         return append_header(out, header);
+    }
+    /// Writes a frame that is not masked and has a payload of at most 125 bytes, as those of a server mostly are, to `to`,
+    /// which has room for two bytes more. Returns its size.
+    HAWSER_IN_LINE static std::size_t write_short(std::byte* to, const frame_header& header, byte_view first,
+                                                  byte_view second) noexcept {
+        const std::size_t size = first.size() + second.size();
+        to[0] = first_byte(header);
+        to[1] = static_cast<std::byte>(size);
+        if (!first.empty()) detail::copy_short(to + 2, first);
+        if (!second.empty()) detail::copy_short(to + 2 + first.size(), second);
+        return 2 + size;
     }
 
 private:

@@ -30,7 +30,11 @@ namespace detail {
 /// Masks or unmasks `data` in place; the two are the same operation.
 /// `phase` is the offset of `data` within the payload, in bytes; only its value modulo 4 counts.
 inline void mask(byte_span data, mask_key key, std::size_t phase = 0) noexcept {
-    detail::mask_blocks(data.data(), data.data(), data.size(), detail::mask_word(key, phase));
+    const std::uint64_t word = detail::mask_word(key, phase);
+    if (data.size() <= detail::mask_small_to)
+        detail::mask_small(data.data(), data.data(), data.size(), word);
+    else
+        detail::mask_blocks(data.data(), data.data(), data.size(), word);
 }
 
 /// Writes `src`, masked or unmasked, to `dst`, which has room for `src.size()` bytes and does

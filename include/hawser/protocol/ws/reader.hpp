@@ -65,6 +65,9 @@ public:
         }
     }
 
+    /// What `next` would return where that is a message which lies whole and unfragmented in the chunk, as most do, for
+    /// a fraction of the instructions. Otherwise false: ask `next`.
+    [[nodiscard]] bool next_whole(byte_view& payload, bool& text) noexcept;
     /// The next event. Its payload is valid until the next call on this reader. With
     /// `need_more` everything incomplete has been copied, and the chunk is no longer used.
     [[nodiscard]] event next() noexcept {
@@ -75,7 +78,11 @@ public:
         event result;
         for (;;) {
             if (!in_frame_) {
-                if (take_whole_message(result)) return result;
+                if (next_whole(result.payload, result.text)) {
+                    result.kind = event_kind::message;
+                    return result;
+                }
+                if (bad_text_) return fail(errc::invalid_utf8);
                 const errc failure = read_header();
                 if (failure != errc{}) return fail(failure);
                 if (!in_frame_) return starve();
@@ -129,7 +136,6 @@ private:
     static constexpr std::size_t min_room = 16 * 1024;
     [[nodiscard]] event starve() noexcept;
     [[nodiscard]] event fail(errc error) noexcept;
-    [[nodiscard]] bool take_whole_message(event& result) noexcept;
     [[nodiscard]] errc read_header() noexcept;
     [[nodiscard]] errc check_start() const noexcept;
     [[nodiscard]] errc begin_frame() noexcept;
@@ -182,6 +188,7 @@ private:
     bool in_frame_ = false;    // a header was read, its payload was not
     bool in_message_ = false;  // a message was begun and not handed out
     bool no_memory_ = false;
+    bool bad_text_ = false;  // found by `next_whole`, not told yet
     bool ended_ = false;
 };
 

@@ -53,6 +53,22 @@ inline void mask_short(std::byte* to, const std::byte* from, std::size_t size, s
     if ((size & 1) != 0) mask_part<std::uint8_t>(to + done, from + done, key);
 }
 
+inline constexpr std::size_t mask_small_to = 2 * sizeof(lane);
+
+// At most 32 bytes: the two halves overlap, which costs less than asking which sizes the rest is made of. Both are
+// read before one is written, since they may be written to where they lie.
+HAWSER_IN_LINE inline void mask_small(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t key) noexcept {
+    constexpr std::size_t step = sizeof(lane);
+    if (size >= step) {
+        const lane begin = load_lane(from) ^ fill_lane(key);
+        const lane end = load_lane(from + (size - step)) ^ fill_lane(mask_skip(key, size - step));
+        store_lane(to, begin);
+        store_lane(to + (size - step), end);
+    } else {
+        mask_short(to, from, size, key);
+    }
+}
+
 // The compilers leave `p[i] ^= key[i & 3]` at a byte per step; lanes make them use vectors.
 inline void mask_lane(std::byte* to, const std::byte* from, const lane& key) noexcept {
     store_lane(to, load_lane(from) ^ key);
@@ -90,7 +106,7 @@ __attribute__((target("avx2"))) inline std::size_t mask_avx2(std::byte* to, cons
 #endif
 
 // `to` and `from` are the same address or do not overlap.
-HAWSER_WS_OUT_OF_LINE inline void mask_blocks(simd with, std::byte* to, const std::byte* from, std::size_t size,
+HAWSER_OUT_OF_LINE inline void mask_blocks(simd with, std::byte* to, const std::byte* from, std::size_t size,
                                               std::uint64_t key) noexcept {
     const auto advance = [&](std::size_t count) {
         key = mask_skip(key, count);

@@ -29,17 +29,16 @@ inline event reader::fail(errc error) noexcept {
 
 // The common case on a straight line: a whole unfragmented message of at most 65535 bytes, header
 // and payload in the chunk. It accepts only what the general steps accept; false leaves
-// everything to them and has changed nothing.
-inline bool reader::take_whole_message(event& result) noexcept {
+// everything to them and has changed nothing but `bad_text_`.
+inline bool reader::next_whole(byte_view& payload, bool& text) noexcept {
     const std::size_t here = unread();
     const bool masked = side_ == role::server;
     std::size_t size = masked ? 2 + sizeof(mask_key) : 2;
-    if (in_message_ || head_size_ != 0 || here < size) return false;
+    if ((in_frame_ | in_message_ | (head_size_ != 0)) || here < size) return false;
     const auto first = std::to_integer<unsigned>(pos_[0]);
-    const auto second = std::to_integer<unsigned>(pos_[1]);
-    const bool text = first == (0x80u | static_cast<unsigned>(opcode::text));
-    if (!text && first != (0x80u | static_cast<unsigned>(opcode::binary))) return false;
-    std::size_t length = second ^ (masked ? 0x80u : 0u);
+    const bool is_text = first == (0x80u | static_cast<unsigned>(opcode::text));
+    if (!is_text && first != (0x80u | static_cast<unsigned>(opcode::binary))) return false;
+    std::size_t length = std::to_integer<unsigned>(pos_[1]) ^ (masked ? 0x80u : 0u);
     if (length >= 126) {
         size += 2;
         if (length != 126 || here < size) return false;
@@ -47,28 +46,22 @@ inline bool reader::take_whole_message(event& result) noexcept {
         if (length < 126) return false;
     }
     if (length > limits_.max_message_size || here - size < length) return false;
-    const byte_span payload{pos_ + size, length};
-    pos_ = payload.data() + length;
-    const bool check = text && limits_.validate_utf8;
-    bool valid = true;
-    if (masked) {
-        mask_key key;
-        std::memcpy(key.data(), payload.data() - sizeof key, sizeof key);
-        if (check)
-            valid = unmask_utf8(payload, key);
-        else
-            mask(payload, key);
-    } else if (check) {
-        valid = is_utf8(payload);
+    std::byte* const begin = pos_ + size;
+    pos_ = begin + length;
+    payload = {begin, length};
+    text = is_text;
+    if (!masked) {
+        bad_text_ = is_text && limits_.validate_utf8 && !is_utf8(payload);
+        return !bad_text_;
     }
-    if (!valid) {
-        result = fail(errc::invalid_utf8);
+    mask_key key;
+    std::memcpy(key.data(), begin - sizeof key, sizeof key);
+    if (!is_text || !limits_.validate_utf8) {
+        mask({begin, length}, key);
         return true;
     }
-    result.kind = event_kind::message;
-    result.text = text;
-    result.payload = payload;
-    return true;
+    bad_text_ = !unmask_utf8({begin, length}, key);
+    return !bad_text_;
 }
 
 // Sets `in_frame_` when a header is complete; otherwise the bytes of it are kept in `head_`.

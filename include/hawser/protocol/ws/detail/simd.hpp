@@ -3,6 +3,8 @@
 /// Which vector instructions this processor has, asked at run time.
 #pragma once
 
+#include <hawser/core/config.hpp>
+
 #include <cstdint>
 
 // The kernels are written with the vectors of GCC and Clang, which cost no header. Windows is left
@@ -11,13 +13,6 @@
 #define HAWSER_WS_X86_KERNELS 1
 #else
 #define HAWSER_WS_X86_KERNELS 0
-#endif
-
-// For what is long beside the short case that should be compiled in place.
-#if defined(__GNUC__)
-#define HAWSER_WS_OUT_OF_LINE __attribute__((noinline))
-#else
-#define HAWSER_WS_OUT_OF_LINE
 #endif
 
 namespace hawser::inline v0 {

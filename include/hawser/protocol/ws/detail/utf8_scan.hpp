@@ -60,7 +60,7 @@ template <typename Word>
 // Takes the next `size` bytes of a text, in `state`, and returns how many there are before the first
 // wrong one: `size` if all is right so far. With `Unmask` they are masked, see `utf8_blocks`.
 template <bool Unmask>
-[[nodiscard]] HAWSER_WS_OUT_OF_LINE inline std::size_t utf8_scan(simd with, std::uint8_t& state, std::byte* to,
+[[nodiscard]] HAWSER_OUT_OF_LINE inline std::size_t utf8_scan(simd with, std::uint8_t& state, std::byte* to,
                                                                  const std::byte* from, std::size_t size,
                                                                  std::uint64_t key) noexcept {
     const std::byte* const text = Unmask ? to : from;
