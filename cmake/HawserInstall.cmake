@@ -21,6 +21,11 @@ if(HAWSER_TLS)
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(EXPORT hawserTlsTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
 endif()
+if(HAWSER_SQLITE)
+  install(TARGETS hawser_sqlite EXPORT hawserSqliteTargets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT hawserSqliteTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
+endif()
 
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/hawserConfig.cmake.in"
@@ -70,5 +75,10 @@ endif()
 if(HAWSER_TLS)
   configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser-tls.pc.in" "${hawser_generated_dir}/hawser-tls.pc" @ONLY)
   install(FILES "${hawser_generated_dir}/hawser-tls.pc"
+    DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
+if(HAWSER_SQLITE)
+  configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser-sqlite.pc.in" "${hawser_generated_dir}/hawser-sqlite.pc" @ONLY)
+  install(FILES "${hawser_generated_dir}/hawser-sqlite.pc"
     DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endif()

@@ -15,8 +15,9 @@ class HawserRecipe(ConanFile):
     license = "BSL-1.0"
     topics = ("websocket", "asio", "networking", "header-only")
     settings = "os", "arch", "compiler", "build_type"
-    options = {"separate_compilation": [True, False], "deflate": [True, False], "tls": [True, False]}
-    default_options = {"separate_compilation": False, "deflate": False, "tls": False}
+    options = {"separate_compilation": [True, False], "deflate": [True, False], "tls": [True, False],
+               "sqlite": [True, False]}
+    default_options = {"separate_compilation": False, "deflate": False, "tls": False, "sqlite": False}
 
     @property
     def _root(self):
@@ -41,6 +42,8 @@ class HawserRecipe(ConanFile):
             self.requires("zlib/[>=1.2.13 <2]", transitive_headers=True, transitive_libs=True)
         if self.options.tls:
             self.requires("openssl/[>=3 <4]", transitive_headers=True, transitive_libs=True)
+        if self.options.sqlite:
+            self.requires("sqlite3/[>=3.40 <4]", transitive_headers=True, transitive_libs=True)
 
     def validate(self):
         check_min_cppstd(self, 20)
@@ -55,6 +58,7 @@ class HawserRecipe(ConanFile):
         toolchain.cache_variables["HAWSER_SEPARATE_COMPILATION"] = bool(self.options.separate_compilation)
         toolchain.cache_variables["HAWSER_DEFLATE"] = bool(self.options.deflate)
         toolchain.cache_variables["HAWSER_TLS"] = bool(self.options.tls)
+        toolchain.cache_variables["HAWSER_SQLITE"] = bool(self.options.sqlite)
         toolchain.generate()
         CMakeDeps(self).generate()
 

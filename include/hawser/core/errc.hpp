@@ -110,6 +110,7 @@ enum class errc {
     locked = 130,                ///< the store, or this session in it, is in use elsewhere
     store_corrupt = 131,         ///< what the store holds is damaged or contradicts itself
     store_full = 132,            ///< the store has no room; what it holds is intact
+    store_version = 133,         ///< the store was made by a newer version, or its file is something else
 };
 
 /// Conditions to branch on: `if (ec == hawser::condition::retryable)`.
@@ -227,6 +228,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::locked, "the store, or this session in it, is in use elsewhere"},
     {errc::store_corrupt, "what the store holds is damaged"},
     {errc::store_full, "the store has no room"},
+    {errc::store_version, "the store is of a newer version, or its file is something else"},
 };
 
 [[nodiscard]] constexpr condition condition_of(errc e) noexcept {

@@ -13,6 +13,7 @@ endif()
 vcpkg_check_features(OUT_FEATURE_OPTIONS feature_options
   FEATURES
     deflate HAWSER_DEFLATE
+    sqlite HAWSER_SQLITE
     tls HAWSER_TLS
     separate-compilation HAWSER_SEPARATE_COMPILATION)
 if(NOT "separate-compilation" IN_LIST FEATURES)
