@@ -3,6 +3,7 @@
 /// Everything.
 #pragma once
 
+#include <hawser/core/error_cause.hpp>
 #include <hawser/options.hpp>
 #include <hawser/policies.hpp>
 #include <hawser/resilient_socket.hpp>

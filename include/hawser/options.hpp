@@ -9,7 +9,10 @@
 #include <hawser/policy/backoff.hpp>
 #include <hawser/policy/check.hpp>
 #include <hawser/policy/circuit_breaker.hpp>
+#include <hawser/policy/credentials.hpp>
 #include <hawser/policy/dedup_cache.hpp>
+#include <hawser/policy/feed_options.hpp>
+#include <hawser/policy/handler_options.hpp>
 #include <hawser/policy/heartbeat.hpp>
 #include <hawser/policy/overflow.hpp>
 #include <hawser/protocol/ws/compression.hpp>
@@ -37,12 +40,6 @@ enum class acceptance_mode : std::uint8_t {
     on_processed,  ///< when the application calls `message::ack()`, in any order
 };
 
-/// What an exception out of `on_message`, `on_state` or `on_outcome` means. It is counted and logged in any case.
-enum class handler_criticality : std::uint8_t {
-    critical,      ///< the socket enters `failed` with `errc::handler_failed`; a message in `on_message` is not accepted
-    non_critical,  ///< the link goes on; a message counts as handed over
-};
-
 class tls_layer;
 
 /// An HTTP proxy that a connection is made through, by CONNECT.
@@ -67,6 +64,10 @@ struct connect_attempt {
     std::uint64_t number = 0;         ///< 0 for the first, then as `state_change::attempt`
     std::string url{};                ///< that of `connect`, in its normal form
     std::vector<ws::header> headers{};  ///< of the upgrade request; `options::headers` to begin with
+    /// Why the last connection or attempt ended, none for the first: `unauthorized` and other codes of the cause
+    /// `authentication` ask for other credentials.
+    std::error_code last_error{};
+    unsigned last_http_status = 0;  ///< of the last attempt, where its upgrade was refused
 };
 
 /// All options of a socket. Fields are only ever added at the end of their group, so that
@@ -109,7 +110,8 @@ struct options {
     std::size_t max_waiters = 1024;  ///< suspended `async_enqueue` and `async_send`, at most
 
     // Receiving.
-    handler_criticality handler_errors = handler_criticality::critical;  ///< what an exception out of a callback means
+    /// What an exception out of a callback means, where its `handler_options` do not say.
+    handler_criticality handler_errors = handler_criticality::critical;
     std::size_t receive_buffer_bytes = 1024 * 1024;  ///< nobody takes them: plain mode stops reading, a session drops volatile messages
 
     // The session, hawser.v1.
@@ -125,7 +127,9 @@ struct options {
     backoff_options reconnect;    ///< dialling side: when to try again
     breaker_options breaker;      ///< dialling side: when not to try; unused where a breaker is given
     heartbeat_options heartbeat;  ///< how a dead connection is found
-    dedup_options dedup;          ///< in a session: ids remembered across sessions
+    dedup_options dedup;          ///< ids remembered across sessions, or of a feed (`feed.id`, `feed.by_digest`)
+    authentication_options authentication{};  ///< dialling side: what follows when credentials are refused
+    feed_options feed{};          ///< dialling side, plain connections: copies, silence, subscriptions
 
     /// Any WebSocket peer: reconnect, breaker, heartbeat, resubscribe.
     [[nodiscard]] static options plain() { return {}; }
@@ -150,6 +154,11 @@ struct options {
         breaker.check(found, detail::option_name(prefix, "breaker"));
         heartbeat.check(found, detail::option_name(prefix, "heartbeat"));
         dedup.check(found, detail::option_name(prefix, "dedup"));
+        authentication.check(found, detail::option_name(prefix, "authentication"));
+        feed.check(found, detail::option_name(prefix, "feed"));
+        if (feed.offline == offline_sends::refuse && session != session_mode::off)
+            found.push_back(detail::option_name(prefix, "feed.offline") + " is refuse, but must be queue where " +
+                            detail::option_name(prefix, "session") + " is not off");
         proxy.check(found, detail::option_name(prefix, "proxy"));
         queue.check(found, detail::option_name(prefix, "queue"));
     }

@@ -249,6 +249,13 @@ public:
     void on_message(std::function<void(const message_view&)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_message(std::move(f)); });
     }
+    /// The same with a criticality, a fallback and a breaker of its own: `on_message(f, {.fallback = g})`.
+    /// Throws option_error.
+    void on_message(std::function<void(const message_view&)> f, message_handler_options how) {
+        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
+            l.set_on_message(detail::guard(l, "on_message", std::move(g), std::move(h)));
+        });
+    }
     /// `on_message` is not called until `resume_receiving`. Meanwhile messages wait, bounded: in
     /// plain mode reading stops at `receive_buffer_bytes`, in a session the peer runs out of credit.
     void pause_receiving() { link_->hold(true); }
@@ -280,10 +287,22 @@ public:
     void on_state(std::function<void(const state_change&)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_state(std::move(f)); });
     }
+    /// The same, guarded as `on_message`. Throws option_error.
+    void on_state(std::function<void(const state_change&)> f, state_handler_options how) {
+        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
+            l.set_on_state(detail::guard(l, "on_state", std::move(g), std::move(h)));
+        });
+    }
     /// Called once for each message that passed through the queue, with what became of it: in a
     /// session for every one, in plain mode for those that could not leave at once.
     void on_outcome(std::function<void(ticket, outcome)> f) {
         detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_outcome(std::move(f)); });
+    }
+    /// The same, guarded as `on_message`. Throws option_error.
+    void on_outcome(std::function<void(ticket, outcome)> f, outcome_handler_options how) {
+        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
+            l.set_on_outcome(detail::guard(l, "on_outcome", std::move(g), std::move(h)));
+        });
     }
     /// The state now.
     [[nodiscard]] connection_state state() const noexcept { return link_->state(); }
@@ -314,6 +333,13 @@ private:
     friend class detail::listener_core<P>;
     explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)) {
         if (link_) link_->connecting = true;
+    }
+    template <class F, class Options, class Set>
+    void guarded(F f, Options how, Set set) {
+        if (auto wrong = how.problems(); !wrong.empty()) throw option_error(std::move(wrong));
+        detail::on_strand(link_, [f = std::move(f), how = std::move(how), set](link_type& l) mutable {
+            set(l, std::move(f), std::move(how));
+        });
     }
 
     std::shared_ptr<link_type> link_;

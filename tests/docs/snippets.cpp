@@ -271,6 +271,18 @@ void use_proxy(hawser::options& options, const std::string& password) {
     options.proxy = {.host = "proxy.example", .port = 3128, .username = "me", .password = password};
 }
 
+// ---- runbook --------------------------------------------------------------------------------
+
+void page_somebody(const hawser::state_change& s) {
+    if (s.reason == hawser::condition::retryable) return;  // hawser does that itself
+    switch (hawser::cause_of(s.reason)) {
+    case hawser::error_cause::authentication: std::cerr << "renew the credentials: "; break;
+    case hawser::error_cause::resource: std::cerr << "look at this machine: "; break;
+    default: std::cerr << "read the runbook: "; break;
+    }
+    std::cerr << s.reason.message() << ", HTTP status " << s.http_status << '\n';
+}
+
 void listen_on_file(asio::io_context& context) {
     hawser::listener<> listener{context, {.path = "/run/app/feed.sock", .permissions = 0660}, hawser::options::plain()};
 }

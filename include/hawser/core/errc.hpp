@@ -50,6 +50,11 @@ enum class errc {
     session_unsupported = 34,    ///< the peer does not speak hawser.v1 and the session is required
     refused_for_good = 35,       ///< as `refused`, with a 4xx that asking again will not change
 
+    // Feeds: plain connections with `options::feed`.
+    feed_stale = 36,             ///< nothing useful arrived for `feed.stale_after`
+    subscription_failed = 37,    ///< `feed.confirm` said that the peer refused what `on_connect` asked for
+    subscription_timeout = 38,   ///< the peer's answer did not come within `feed.confirm_timeout`
+
     // RFC 6455 frames.
     reserved_bits = 40,          ///< RSV1-3 set without a negotiated meaning
     reserved_opcode = 41,        ///< opcode 3-7 or 11-15
@@ -177,6 +182,9 @@ inline constexpr errc_text errc_texts[] = {
     {errc::unauthorized, "the server refused the credentials"},
     {errc::refused_for_good, "the server refused the upgrade for good"},
     {errc::session_unsupported, "the peer does not speak hawser.v1"},
+    {errc::feed_stale, "the feed brought nothing useful for too long"},
+    {errc::subscription_failed, "the peer refused the subscription"},
+    {errc::subscription_timeout, "the peer did not confirm the subscription in time"},
     {errc::reserved_bits, "reserved bits are set in a frame"},
     {errc::reserved_opcode, "reserved opcode"},
     {errc::bad_mask, "frame masked or unmasked against its role"},
@@ -231,6 +239,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::store_version, "the store is of a newer version, or its file is something else"},
 };
 
+// Without `default`, so that the compiler asks for the kind of a new code.
 [[nodiscard]] constexpr condition condition_of(errc e) noexcept {
     switch (e) {
     case errc::connect_timeout: case errc::connection_lost: case errc::heartbeat_timeout:
@@ -243,14 +252,29 @@ inline constexpr errc_text errc_texts[] = {
     case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
     case errc::bad_extension: case errc::bad_response: case errc::tls_failed:
     case errc::tls_truncated: case errc::proxy_failed: case errc::locked: case errc::store_full:
+    case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:
     case errc::detached:
         return condition::degraded;
-    default:
+    case errc::retries_exhausted: case errc::refused_for_good: case errc::redirected: case errc::unauthorized:
+    case errc::tls_incompatible: case errc::certificate_untrusted: case errc::certificate_expired:
+    case errc::certificate_name: case errc::certificate_refused: case errc::proxy_unauthorized: case errc::tls_missing:
+    case errc::bad_request: case errc::header_too_large: case errc::target_too_long: case errc::method_not_allowed:
+    case errc::upgrade_required: case errc::body_not_allowed: case errc::session_unsupported:
+    case errc::reserved_bits: case errc::reserved_opcode: case errc::bad_mask: case errc::bad_length:
+    case errc::message_too_big: case errc::control_too_long: case errc::control_fragmented:
+    case errc::orphan_continuation: case errc::interleaved_message: case errc::invalid_utf8:
+    case errc::bad_close_frame: case errc::control_flood: case errc::non_minimal_length: case errc::bad_compression:
+    case errc::session_protocol: case errc::session_malformed: case errc::session_version:
+    case errc::unknown_extension: case errc::sequence_exhausted: case errc::invalid_argument:
+    case errc::invalid_state: case errc::closed: case errc::already_connecting: case errc::operation_in_progress:
+    case errc::unknown_ticket: case errc::handler_failed: case errc::store_failed:
+    case errc::store_corrupt:
         return condition::fatal;
     }
+    return condition::fatal;  // a number that is no code of ours
 }
 
 class hawser_category_impl final : public std::error_category {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// XXH3-64, the one place that includes <xxhash.h>.
+/// XXH3-64 and XXH3-128, the one place that includes <xxhash.h>.
 #pragma once
 
 #include <hawser/core/bytes.hpp>
@@ -18,7 +18,10 @@
 #undef XXH_INLINE_ALL
 #endif
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 static_assert(XXH_VERSION_NUMBER >= 801, "hawser needs xxHash 0.8.1 or newer (XXH3's output is stable since 0.8.0)");
 
@@ -32,6 +35,14 @@ namespace hawser::inline v0 {
 /// The same with a seed.
 [[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes, std::uint64_t seed) noexcept {
     return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+/// XXH3-128, in its canonical order of bytes; the same remarks.
+[[nodiscard]] inline std::array<std::byte, 16> xxh3_128(byte_view bytes, std::uint64_t seed = 0) noexcept {
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed));
+    std::array<std::byte, 16> result;
+    std::memcpy(result.data(), canonical.digest, result.size());
+    return result;
 }
 
 }  // namespace hawser::inline v0

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <hawser/core/url.hpp>
+#include <hawser/link/guarded_handler.hpp>
 #include <hawser/link/link.hpp>
 #include <hawser/link/link_cancel.hpp>
 #include <hawser/link/link_dial.hpp>
 #include <hawser/link/link_end.hpp>
+#include <hawser/link/link_feed.hpp>
 #include <hawser/link/link_receive.hpp>
 #include <hawser/link/link_send.hpp>
 #include <hawser/link/link_session.hpp>

@@ -3,12 +3,14 @@
 /// What a `resilient_socket` is made of: executes the state machines on a driver.
 #pragma once
 
+#include <hawser/core/error_cause.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/state.hpp>
 #include <hawser/link/completion.hpp>
 #include <hawser/link/dedup_state.hpp>
+#include <hawser/link/feed_state.hpp>
 #include <hawser/link/sender_queue.hpp>
 #include <hawser/link/wire.hpp>
 #include <hawser/options.hpp>
@@ -87,7 +89,7 @@ class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
 /// what says otherwise. Split by concern: link_dial.hpp, link_send.hpp, link_receive.hpp,
-/// link_session.hpp.
+/// link_session.hpp, link_feed.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
                    wire_owner, deferred_task, abandonable, departing, store_client {
@@ -184,6 +186,13 @@ public:
 
     void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
 
+    // For guarded handlers. In a catch clause: the exception is counted and logged.
+    void note_exception(std::string_view event, std::string_view callback) noexcept;
+    // Nothing helped: critical fails the socket, at the end of the turn or at once.
+    void handler_gave_up(handler_criticality how) noexcept;
+    void fail_for_handler() noexcept;
+    void count(counter c, std::uint64_t n = 1) noexcept { objects_.metrics.add(c, n); }
+
 private:
     struct dialling;
     // Functions of the application may be running when they are replaced, several of them at
@@ -203,12 +212,15 @@ private:
     // link_dial.hpp: attempts, and the life of a connection
     void begin_dialling(const url& where);
     void start_attempt();
-    [[nodiscard]] std::error_code dial();
+    [[nodiscard]] std::error_code dial(unsigned last_status);
     [[nodiscard]] std::error_code ask_where(connect_attempt& attempt, url& where);
     void retry_later(std::error_code why, const close_info& close, std::optional<duration> hint);
     void attempt_failed(std::error_code why, bool told_when = false);
     [[nodiscard]] static bool is_local(std::error_code why) noexcept;
     void link_up(bool resumed);
+    void announce_open(bool resumed);
+    [[nodiscard]] std::error_code refused_credentials(const wire_end& end) const noexcept;
+    void credentials_refused(std::error_code why, const wire_end& end);
     [[nodiscard]] std::error_code send_on_connect();
     void link_lost(std::error_code why, const close_info& close, std::optional<duration> hint);
     [[nodiscard]] static bool is_permanent(const wire_end& end) noexcept;
@@ -256,6 +268,8 @@ private:
     void handler_threw(std::string_view event) noexcept;
     void deliver_plain(byte_view payload, bool text);
     void keep_plain(byte_view payload, message_kind kind);
+    void deliver_feed(const message_view& view) noexcept;
+    void hand_over(const message_view& view);
     void call_handler(const message_view& view);
     void message_handler_threw() noexcept;
     void drop_copy(typename dedup_state<P>::verdict verdict, ready_message m);
@@ -275,6 +289,16 @@ private:
     void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void accept_previous();
 
+    // link_feed.hpp
+    [[nodiscard]] bool await_subscription();
+    template <class F, class R>
+    [[nodiscard]] R ask_feed(const F& f, const message_view& view, R otherwise);
+    [[nodiscard]] bool admit_from_feed(const message_view& view);
+    void judge_subscription(const message_view& view);
+    void subscription_confirmed();
+    void feed_failed(errc why);
+    void expire_feed(time_point now);
+
     // link_session.hpp
     [[nodiscard]] session::endpoint& session();
     void on_action(const session::action& a);
@@ -288,8 +312,6 @@ private:
     void on_timer_due(time_point now);
     void expire(time_point now);
     void beat(time_point now);
-
-    void count(counter c, std::uint64_t n = 1) noexcept { objects_.metrics.add(c, n); }
 
     driver& driver_;
     std::shared_ptr<const options> options_;
@@ -317,6 +339,7 @@ private:
     bool handler_failed_ = false;  // a critical callback threw: the turn's end fails the socket
     bool broken_ = false;          // something threw and so did breaking off
     bool held_ = false;            // the application wants no callbacks now
+    bool feed_on_ = false;         // a plain connection with `options::feed`
     close_code closing_code_ = close_code::normal;
     std::string closing_reason_;
     std::atomic<std::uint64_t> last_serial_{0};
@@ -354,7 +377,10 @@ private:
 /// State of the dialling side alone.
 template <class P>
 struct link<P>::dialling {
-    dialling(const options& o, std::uint64_t seed) : reconnect(o.reconnect, seed) {}
+    dialling(const options& o, std::uint64_t seed)
+        : reconnect(o.reconnect, seed), credentials(o.authentication.max_retries, o.reconnect.min_connected_time_to_reset) {
+        if (o.feed.active()) feed = std::make_unique<feed_state<P>>(o, seed);
+    }
     url where;
     std::vector<std::string> subprotocols;
     typename P::reconnect reconnect;
@@ -363,6 +389,9 @@ struct link<P>::dialling {
     bool ever_up = false;
     unsigned http_status = 0;  // of the last attempt, where it was refused
     std::string refusal;
+    std::error_code last_error;  // for `on_attempt`
+    credential_retries credentials;
+    std::unique_ptr<feed_state<P>> feed;  // where `options::feed` asks for something
 };
 
 }  // namespace hawser::inline v0::detail

@@ -55,13 +55,12 @@ void link<P>::start_attempt() {
     }
     count(counter::connects_attempted);
     dial_->started = now;
-    dial_->http_status = 0;
     dial_->refusal.clear();
     set_state(connection_state::connecting, {.attempt = dial_->reconnect.attempts()});
     if (orphaned) return;
     if (!planted(bug::attempt_without_deadline)) attach_deadline_ = add_saturated(now, options_->connect_timeout);
     rearm();
-    const auto ec = dial();
+    const auto ec = dial(std::exchange(dial_->http_status, 0));
     if (!ec || orphaned) return;
     wire_.reset();
     const bool hopeless = ec == errc::invalid_argument || ec == errc::tls_missing ||
@@ -71,13 +70,13 @@ void link<P>::start_attempt() {
 }
 
 template <class P>
-std::error_code link<P>::dial() {
+std::error_code link<P>::dial(unsigned last_status) {
     const auto make_wire = [this] { wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this)); };
     if (!options_->on_attempt) {
         make_wire();
         return wire_->dial(objects_.transport, dial_->where, dial_->subprotocols, options_->headers);
     }
-    connect_attempt attempt{dial_->reconnect.attempts(), dial_->where.text(), options_->headers};
+    connect_attempt attempt{dial_->reconnect.attempts(), dial_->where.text(), options_->headers, dial_->last_error, last_status};
     url where;
     if (const auto ec = ask_where(attempt, where)) return ec;
     make_wire();
@@ -125,12 +124,18 @@ std::error_code link<P>::send_on_connect() {
 
 template <class P>
 void link<P>::link_up(bool resumed) {
+    feed_on_ = dial_ && dial_->feed && !session_on_;
     if (!session_on_ && dial_)
         if (const auto ec = send_on_connect()) {
             wire_->drop();  // without a close frame, which would take along what was appended
             const auto gone = std::move(wire_);
             return link_lost(ec, {}, {});
         }
+    if (!await_subscription()) announce_open(resumed);
+}
+
+template <class P>
+void link<P>::announce_open(bool resumed) {
     const time_point now = driver_.now();
     attach_deadline_ = never;
     link_ready_ = true;
@@ -139,6 +144,8 @@ void link<P>::link_up(bool resumed) {
         if (dial_->permit) (void)breaker_.on_success(*dial_->permit, now);
         dial_->permit.reset();
         dial_->reconnect.on_connected(now);
+        dial_->credentials.opened(now);
+        if (feed_on_) dial_->feed->watch.start(now);
         objects_.metrics.record(histogram::connect_time, now - dial_->started);
         count(counter::connects_succeeded);
         if (std::exchange(dial_->ever_up, true)) count(counter::reconnects);
@@ -151,9 +158,7 @@ void link<P>::link_up(bool resumed) {
 
 template <class P>
 bool link<P>::is_permanent(const wire_end& end) noexcept {
-    for (const errc e : {errc::unauthorized, errc::redirected, errc::session_version, errc::tls_incompatible,
-                         errc::certificate_untrusted, errc::certificate_expired, errc::certificate_name,
-                         errc::certificate_refused, errc::proxy_unauthorized})
+    for (const errc e : {errc::redirected, errc::session_version, errc::tls_incompatible})
         if (end.error == e) return true;
     if (end.error != errc::refused) return false;
     const unsigned s = end.http_status;
@@ -181,6 +186,7 @@ void link<P>::wire_ended(const wire_end& end) {
         dial_->http_status = end.http_status;
         dial_->refusal = end.refusal;
     }
+    if (const auto why = refused_credentials(end)) return credentials_refused(why, end);
     if (dial_ && !link_ready_ && is_permanent(end)) {
         attempt_failed(end.error);
         const bool by_status = end.error == errc::refused;
@@ -191,13 +197,36 @@ void link<P>::wire_ended(const wire_end& end) {
     link_lost(end.error, end.close, end.retry_after);
 }
 
-// Want of descriptors, memory or randomness, and what `on_attempt` threw, say nothing about the endpoint.
+// None, or the error that says that the peer refuses this side's credentials, or this side the peer's.
+template <class P>
+std::error_code link<P>::refused_credentials(const wire_end& end) const noexcept {
+    if (!dial_) return {};
+    const bool ours = end.error.category() == hawser_category();
+    if (!link_ready_ && ours && cause_of(end.error) == error_cause::authentication) return end.error;
+    const bool by_code = !session_on_ && end.close.remote && options_->authentication.means_refused(end.close.code);
+    return by_code ? make_error_code(errc::unauthorized) : std::error_code{};
+}
+
+// The same credentials would be refused again: only `on_attempt` can bring others, and not those of a proxy.
+template <class P>
+void link<P>::credentials_refused(std::error_code why, const wire_end& end) {
+    count(counter::credentials_refused);
+    const bool renewable = options_->on_attempt && why != errc::proxy_unauthorized;
+    if (renewable && dial_->credentials.refused(driver_.now(), link_ready_))
+        return link_lost(why, end.close, end.retry_after);
+    if (link_ready_) count(counter::disconnects);
+    attempt_failed(why);
+    finish(connection_state::failed, why, end.close);
+}
+
+// Want of descriptors, memory or randomness, credentials, and what `on_attempt` threw, say nothing about the endpoint.
 template <class P>
 bool link<P>::is_local(std::error_code why) noexcept {
     for (const auto local : {std::errc::too_many_files_open, std::errc::too_many_files_open_in_system,
                              std::errc::no_buffer_space, std::errc::not_enough_memory})
         if (why == local) return true;
-    return why == errc::out_of_memory || why == errc::random_failed || why == errc::handler_failed;
+    return why == errc::out_of_memory || why == errc::random_failed || why == errc::handler_failed ||
+           (why.category() == hawser_category() && cause_of(why) == error_cause::authentication);
 }
 
 template <class P>
@@ -218,6 +247,9 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
     if (dial_) {
+        if (was_up) dial_->credentials.lost(driver_.now());
+        if (dial_->feed) dial_->feed->stop();
+        dial_->last_error = why;
         attempt_failed(why, hint.has_value());
         dial_->reconnect.on_disconnected(driver_.now());
         return retry_later(why, close, hint);

@@ -74,6 +74,7 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     link_ready_ = false;
     heartbeat_.stop();
     timer_.cancel();
+    if (dial_ && dial_->feed) dial_->feed->stop();
     if (dial_ && dial_->permit) {
         breaker_.release(*dial_->permit, driver_.now());
         dial_->permit.reset();

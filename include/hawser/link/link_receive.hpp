@@ -108,17 +108,28 @@ void link<P>::failed() noexcept {
     rearm();
 }
 
-// In a catch clause. Not in the middle of what called the callback, but at the end of the turn a
-// critical failure ends the socket.
 template <class P>
-void link<P>::handler_threw(std::string_view event) noexcept {
+void link<P>::note_exception(std::string_view event, std::string_view callback) noexcept {
     count(counter::handler_failures);
     try {
-        objects_.logger.log(log_level::error, event, {{"what", text_of_exception()}});
+        if (callback.empty()) objects_.logger.log(log_level::error, event, {{"what", text_of_exception()}});
+        else objects_.logger.log(log_level::error, event, {{"callback", callback}, {"what", text_of_exception()}});
     } catch (...) {
         objects_.logger.log(log_level::error, event);  // no memory for the text
     }
-    if (orphaned || is_final() || options_->handler_errors != handler_criticality::critical) return;
+}
+
+// In a catch clause.
+template <class P>
+void link<P>::handler_threw(std::string_view event) noexcept {
+    note_exception(event, {});
+    handler_gave_up(options_->handler_errors);
+}
+
+// Not in the middle of what called the callback, but at the end of the turn a critical failure ends the socket.
+template <class P>
+void link<P>::handler_gave_up(handler_criticality how) noexcept {
+    if (orphaned || is_final() || how != handler_criticality::critical) return;
     handler_failed_ = true;
     if (driver_.in_turn()) driver_.defer(*this);
 }
@@ -128,6 +139,7 @@ HAWSER_IN_LINE inline void link<P>::deliver_plain(byte_view payload, bool text) 
     count(counter::messages_received);
     count(counter::bytes_received, payload.size());
     const auto kind = text ? message_kind::text : message_kind::binary;
+    if (feed_on_) return deliver_feed({.bytes = payload, .kind = kind});
     if (on_message_ && !held_ && ready_.empty()) return call_handler({.bytes = payload, .kind = kind});
     keep_plain(payload, kind);
 }
@@ -191,9 +203,14 @@ HAWSER_IN_LINE inline void link<P>::call_handler(const message_view& view) {
 template <class P>
 void link<P>::message_handler_threw() noexcept {
     handler_threw("on_message_threw");
+    fail_for_handler();
+}
+
+// At once: the next message is not for a handler that failed.
+template <class P>
+void link<P>::fail_for_handler() noexcept {
     if (!std::exchange(handler_failed_, false)) return;
     try {
-        // At once: the next message is not for a handler that failed.
         finish(connection_state::failed, errc::handler_failed, {});
     } catch (...) {
         failed();
@@ -213,6 +230,7 @@ void link<P>::kept() {
     if (session_on_ || !wire_ || wire_->paused() || ready_bytes_ < options_->receive_buffer_bytes) return;
     wire_->pause();
     heartbeat_.suspend(driver_.now());
+    if (dial_ && dial_->feed) dial_->feed->watch.suspend();
 }
 
 // One that waited is taken.
@@ -222,6 +240,7 @@ void link<P>::freed(const ready_message& m) {
     if (!wire_ || !wire_->paused() || ready_bytes_ > options_->receive_buffer_bytes / 2) return;
     wire_->resume();
     heartbeat_.resume(driver_.now());
+    if (dial_ && dial_->feed) dial_->feed->watch.resume(driver_.now());
     driver_.defer(*this);  // its deadline is another now
 }
 

@@ -13,6 +13,10 @@ std::error_code link<P>::admission(std::size_t size) {
     if (state_ == connection_state::closed || state_ == connection_state::failed)
         return final_error_ ? final_error_ : make_error_code(errc::closed);
     if (state_ == connection_state::closing) return errc::closed;
+    if (!link_ready_ && options_->feed.offline == offline_sends::refuse) {
+        count(counter::queue_rejected);
+        return errc::not_connected;
+    }
     if (!blocked_.empty()) return errc::would_block;
     const bool was_paused = overflow_.paused();
     switch (overflow_.on_enqueue(queued_bytes(), queued_messages(), size)) {

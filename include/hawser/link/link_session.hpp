@@ -224,6 +224,7 @@ void link<P>::rearm() {
     time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_});
     if (link_ready_) first = std::min(first, heartbeat_.deadline());
     if (session_) first = std::min(first, session_->deadline());
+    if (dial_ && dial_->feed) first = std::min(first, dial_->feed->deadline());
     if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
 }
 
@@ -253,6 +254,7 @@ void link<P>::expire(time_point now) {
     }
     if (close_deadline_ <= now) return finish(connection_state::closed, errc::close_timeout, {});
     if (link_ready_ && heartbeat_.deadline() <= now) beat(now);
+    if (dial_ && dial_->feed && dial_->feed->deadline() <= now) expire_feed(now);
     if (session_ && session_->deadline() <= now) {
         session_->on_time(now);
         driver_.defer(*this);

@@ -31,9 +31,10 @@ enum class counter : std::uint8_t {
     sessions_started, sessions_resumed, session_resumes_failed, sessions_ended,
     pings_sent, heartbeat_timeouts, protocol_errors,
     breaker_opened, breaker_refused, queue_paused, queue_rejected, handler_failures, log_failures, accept_failures,
+    handler_fallbacks, handlers_skipped, feeds_stale, subscriptions_failed, credentials_refused,
 };
 /// The names of `counter`, in its order.
-inline constexpr std::array<std::string_view, 30> counter_names{
+inline constexpr std::array<std::string_view, 35> counter_names{
     "connects_attempted", "connects_succeeded", "connects_failed", "disconnects", "reconnects",
     "messages_sent", "messages_received", "bytes_sent", "bytes_received",
     "messages_acknowledged", "messages_unknown", "messages_rejected", "messages_cancelled", "messages_expired",
@@ -41,8 +42,9 @@ inline constexpr std::array<std::string_view, 30> counter_names{
     "sessions_started", "sessions_resumed", "session_resumes_failed", "sessions_ended",
     "pings_sent", "heartbeat_timeouts", "protocol_errors",
     "breaker_opened", "breaker_refused", "queue_paused", "queue_rejected", "handler_failures", "log_failures", "accept_failures",
+    "handler_fallbacks", "handlers_skipped", "feeds_stale", "subscriptions_failed", "credentials_refused",
 };
-static_assert(counter_names.size() == static_cast<std::size_t>(counter::accept_failures) + 1);
+static_assert(counter_names.size() == static_cast<std::size_t>(counter::credentials_refused) + 1);
 
 /// What is measured in time. Append only.
 enum class histogram : std::uint8_t { ack_latency, connect_time };
