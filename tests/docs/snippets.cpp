@@ -258,6 +258,7 @@ void ask_clients(std::shared_ptr<asio::ssl::context> certificate) {
 
 struct token_source {
     std::string current() const { return "t"; }
+    void renew() {}
 };
 
 void renew_tokens(hawser::options& options, std::shared_ptr<token_source> tokens) {
@@ -269,6 +270,47 @@ void renew_tokens(hawser::options& options, std::shared_ptr<token_source> tokens
 
 void use_proxy(hawser::options& options, const std::string& password) {
     options.proxy = {.host = "proxy.example", .port = 3128, .username = "me", .password = password};
+}
+
+void renew_refused(hawser::options& options, std::shared_ptr<token_source> tokens) {
+    options.on_attempt = [tokens](hawser::connect_attempt& attempt) {
+        if (attempt.last_error == hawser::errc::unauthorized) tokens->renew();
+        attempt.headers.push_back({"Authorization", "Bearer " + tokens->current()});
+    };
+}
+
+// ---- plain mode, callbacks ------------------------------------------------------------------
+
+std::string_view trade_id(std::string_view);
+
+void follow(asio::io_context& context) {
+    auto options = hawser::options::plain();
+    options.on_connect = {hawser::message::text(R"({"op":"subscribe","channel":"trades"})")};
+    options.feed.confirm = [](const hawser::message_view& m) {
+        if (m.text().starts_with(R"({"event":"subscribed")")) return hawser::subscription_answer::confirmed;
+        if (m.text().starts_with(R"({"event":"error")")) return hawser::subscription_answer::failed;
+        return hawser::subscription_answer::undecided;
+    };
+    options.feed.id = [](const hawser::message_view& m) { return trade_id(m.text()); };
+    options.feed.stale_after = 30s;
+    options.feed.useful = [](const hawser::message_view& m) { return !m.text().starts_with(R"({"event":"heartbeat")"); };
+    options.feed.offline = hawser::offline_sends::refuse;
+    hawser::resilient_socket<> link{context, options};
+    link.on_message([](const hawser::message_view& m) { apply(m.text()); });
+    link.connect("ws://feed.example:80/v1");
+}
+
+void book(std::string_view);
+void put_aside(std::string_view);
+
+void guard_callbacks(hawser::resilient_socket<>& link) {
+    link.on_message([](const hawser::message_view& m) { book(m.text()); },
+                    {.criticality = hawser::handler_criticality::critical,
+                     .fallback = [](const hawser::message_view& m) { put_aside(m.text()); },
+                     .breaker = hawser::breaker_options{.minimum_number_of_calls = 10},
+                     .on_failure = [](const hawser::handler_failure& f) {
+                         std::cerr << f.callback << ": " << (f.skipped ? "skipped" : f.what) << '\n';
+                     }});
 }
 
 // ---- runbook --------------------------------------------------------------------------------

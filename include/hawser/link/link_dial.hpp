@@ -207,11 +207,12 @@ std::error_code link<P>::refused_credentials(const wire_end& end) const noexcept
     return by_code ? make_error_code(errc::unauthorized) : std::error_code{};
 }
 
-// The same credentials would be refused again: only `on_attempt` can bring others, and not those of a proxy.
+// The same credentials would be refused again. Only `on_attempt` can bring others, for this side: not for a proxy,
+// whose are options, and not for a peer whose certificate is not accepted here.
 template <class P>
 void link<P>::credentials_refused(std::error_code why, const wire_end& end) {
     count(counter::credentials_refused);
-    const bool renewable = options_->on_attempt && why != errc::proxy_unauthorized;
+    const bool renewable = options_->on_attempt && (why == errc::unauthorized || why == errc::certificate_refused);
     if (renewable && dial_->credentials.refused(driver_.now(), link_ready_))
         return link_lost(why, end.close, end.retry_after);
     if (link_ready_) count(counter::disconnects);
