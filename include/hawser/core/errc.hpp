@@ -271,7 +271,7 @@ inline constexpr errc_text errc_texts[] = {
     case errc::unknown_extension: case errc::sequence_exhausted: case errc::invalid_argument:
     case errc::invalid_state: case errc::closed: case errc::already_connecting: case errc::operation_in_progress:
     case errc::unknown_ticket: case errc::handler_failed: case errc::store_failed:
-    case errc::store_corrupt:
+    case errc::store_corrupt: case errc::store_version:
         return condition::fatal;
     }
     return condition::fatal;  // a number that is no code of ours

@@ -67,6 +67,7 @@ enum class error_cause : std::uint8_t {
         return error_cause::overload;
     case errc::out_of_memory: case errc::random_failed: case errc::store_failed:
     case errc::locked: case errc::store_corrupt: case errc::store_full:
+    case errc::store_version:
         return error_cause::resource;
     case errc::session_ended: case errc::rejected: case errc::cancelled: case errc::detached:
     case errc::invalid_argument: case errc::invalid_state: case errc::closed: case errc::already_connecting:
