@@ -47,7 +47,7 @@ struct proxy_options {
     std::string host{};        ///< name or address; empty: no proxy
     std::uint16_t port = 0;    ///< 1 to 65535
     std::string username{};    ///< for Basic authentication, without ':'; empty: none. Not encrypted on its way.
-    std::string password{};
+    std::string password{};    ///< for Basic authentication
 
     /// Adds the problems, each option named with `prefix` before it.
     void check(std::vector<std::string>& found, std::string_view prefix) const {

@@ -48,8 +48,7 @@ struct feed_options {
     std::function<subscription_answer(const message_view&)> confirm{};
     std::uint32_t confirmations = 1;       ///< how many times `confirmed`, such as one per subscription; 1 to 10,000
     milliseconds confirm_timeout{10'000};  ///< for all of them; then `errc::subscription_timeout`; 1 ms to 24 h
-    /// A subscription that fails: the connection is dropped and dialled again, or the socket is `failed`.
-    handler_criticality subscription = handler_criticality::non_critical;
+    handler_criticality subscription = handler_criticality::non_critical;  ///< if it fails: dial again; `critical`: `failed`
 
     offline_sends offline = offline_sends::queue;  ///< `refuse` only without a session
 

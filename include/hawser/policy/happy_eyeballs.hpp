@@ -21,6 +21,7 @@
 
 namespace hawser::inline v0 {
 
+/// Of an address.
 enum class address_family : std::uint8_t { v4, v6 };
 
 /// Decides about the addresses of one host, given by their place in the resolver's list. Knows no sockets.

@@ -20,7 +20,7 @@ public:
     /// this stream gets its own sink.
     virtual void set_inner(stream_ptr inner) = 0;
 };
-using stream_layer_ptr = std::unique_ptr<stream_layer>;
+using stream_layer_ptr = std::unique_ptr<stream_layer>;  ///< owns a layer
 
 /// What `options::tls` and `listener_options::tls` hold: `hawser::tls()` of <hawser/tls.hpp>, which needs
 /// OpenSSL, or a class of yours over another library. Shared by any number of sockets on any threads.
