@@ -64,8 +64,8 @@ struct connect_attempt {
     std::uint64_t number = 0;         ///< 0 for the first, then as `state_change::attempt`
     std::string url{};                ///< that of `connect`, in its normal form
     std::vector<ws::header> headers{};  ///< of the upgrade request; `options::headers` to begin with
-    /// Why the last connection or attempt ended, none for the first: `unauthorized` and other codes of the cause
-    /// `authentication` ask for other credentials.
+    /// Why the last connection or attempt ended; none for the first, and where the peer closed in order.
+    /// `unauthorized` and `certificate_refused` ask for other credentials.
     std::error_code last_error{};
     unsigned last_http_status = 0;  ///< of the last attempt, where its upgrade was refused
 };
