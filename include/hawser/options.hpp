@@ -40,6 +40,13 @@ enum class acceptance_mode : std::uint8_t {
     on_processed,  ///< when the application calls `message::ack()`, in any order
 };
 
+/// What becomes of messages that were written in a session which is lost without a word on how far it got, as when
+/// the server restarted with a store in memory.
+enum class lost_session_policy : std::uint8_t {
+    report_unknown,  ///< their outcome is `unknown`: at most once
+    send_again,      ///< sent again under their ids, where the server keeps ids beyond a session: at least once, but for its dedup cache
+};
+
 class tls_layer;
 
 /// An HTTP proxy that a connection is made through, by CONNECT.
@@ -122,6 +129,8 @@ struct options {
     std::uint64_t send_window_bytes = 16 * 1024 * 1024;  ///< their payload, at most; one message always goes
     milliseconds ack_delay{200};                         ///< an acknowledgement waits at most so long
     bool checksum = true;                                ///< offer a checksum over each session frame
+    /// Dialling side: what becomes of messages of a session that is lost.
+    lost_session_policy lost_session = lost_session_policy::report_unknown;
 
     // Policies.
     backoff_options reconnect;    ///< dialling side: when to try again

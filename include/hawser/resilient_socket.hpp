@@ -143,8 +143,25 @@ public:
             token, link_);
     }
 
+    /// Completes when a durable store has given back what an earlier process left: `last_ticket` and
+    /// `unacknowledged` tell of it. At once where there is nothing to wait for. `connect` starts the
+    /// reading, and until it is done `try_send` says `would_block`, other operations wait.
+    /// Signature: `void(std::error_code)`. Errors: the reason for `failed` (`locked`, `store_corrupt`,
+    /// `store_failed`), `closed`, `too_many_waiters`. Cancelling, of any kind: `operation_aborted`.
+    template <class Token>
+    auto async_wait_loaded(Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<link_type> l) {
+                detail::begin_operation<detail::plain_completion>(
+                    l, std::move(handler),
+                    [](link_type& target, std::uint64_t serial, auto done) { target.async_load(serial, std::move(done)); });
+            },
+            token, link_);
+    }
+
     /// Closes in order: what was accepted leaves first and is waited for, then the close
-    /// handshake; at the latest after `close_timeout` it is over. Ends a session for good.
+    /// handshake; at the latest after `close_timeout` it is over. Ends a session for good, where its store is
+    /// durable only once all was acknowledged and with `close_code::normal`: else the store keeps it.
     /// Completes when the socket is `closed` or `failed`. Signature: `void(std::error_code)`,
     /// without an error; what became of messages is told by their outcomes. Cancelling, terminal
     /// or partial: ends the wait with `operation_aborted`, not the closing; total has no effect.
@@ -256,6 +273,26 @@ public:
             l.set_on_message(detail::guard(l, "on_message", std::move(g), std::move(h)));
         });
     }
+    /// Durable store only: called for each message of a session, in order, inside the transaction that makes its
+    /// receive position durable. What it does through the transaction happens exactly once for each message, also
+    /// if this process is killed at any moment; the sender is told `acknowledged` after it. Many
+    /// messages may share one transaction. An error or an exception undoes it: the socket ends with `store_failed`, and
+    /// the sender keeps the message. Replaces an earlier function, and is used instead of `on_message`.
+    ///
+    /// It runs where the store runs its transactions, for the SQLite store a thread of its own: it must not
+    /// touch this socket, and what it refers to must live as long as the store, as it may still run when the
+    /// socket is gone. The view is valid during the call.
+    void on_message_transaction(
+        std::function<std::error_code(typename P::store::transaction&, const message_view&)> f)
+        requires(P::store::durable)
+    {
+        detail::transaction_handler any;
+        if (f)
+            any = [f = std::move(f)](store_transaction& tx, const message_view& m) {
+                return f(static_cast<typename P::store::transaction&>(tx), m);
+            };
+        detail::on_strand(link_, [any = std::move(any)](link_type& l) mutable { l.set_on_transaction(std::move(any)); });
+    }
     /// `on_message` is not called until `resume_receiving`. Meanwhile messages wait, bounded: in
     /// plain mode reading stops at `receive_buffer_bytes`, in a session the peer runs out of credit.
     void pause_receiving() { link_->hold(true); }
@@ -312,6 +349,11 @@ public:
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return link_->queued_bytes(); }
     /// Messages in the queue or written and not acknowledged.
     [[nodiscard]] std::size_t unacknowledged() const noexcept { return link_->queued_messages() + link_->in_flight(); }
+    /// Accepting side: the session is older than this socket; an earlier process, or an earlier socket, left it in the store.
+    [[nodiscard]] bool restored() const noexcept { return link_->restored; }
+    /// The newest message that was accepted for sending, also by an earlier process where the store is durable; `{0}`
+    /// before the first.
+    [[nodiscard]] ticket last_ticket() const noexcept { return link_->last_ticket(); }
     /// Address of the peer, without port; empty without a connection.
     [[nodiscard]] std::string remote_address() const { return link_->remote_address(); }
     /// The subprotocol of the present connection; empty without a connection, or where none was chosen.

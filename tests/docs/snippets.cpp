@@ -2,6 +2,7 @@
 // The C++ of the documents. Compiled, and compared with them by snippets_test.py.
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
+#include <hawser/sqlite.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 #include <hawser/tls.hpp>
 
@@ -327,6 +328,28 @@ void page_somebody(const hawser::state_change& s) {
 
 void listen_on_file(asio::io_context& context) {
     hawser::listener<> listener{context, {.path = "/run/app/feed.sock", .permissions = 0660}, hawser::options::plain()};
+}
+
+// ---- durability -----------------------------------------------------------------------------
+
+struct durable : hawser::default_policies {
+    using store = hawser::sqlite_store;
+};
+
+asio::awaitable<void> send_durably(hawser::resilient_socket<durable>& link) {
+    link.connect("ws://127.0.0.1:9001/");
+    co_await link.async_wait_loaded(asio::use_awaitable);  // what an earlier process left is here
+    for (auto n = link.last_ticket().counter + 1; n <= 1000; ++n)
+        co_await link.async_enqueue(hawser::message::text(std::to_string(n)), asio::use_awaitable);
+}
+
+void receive_durably(hawser::resilient_socket<durable>& peer) {
+    peer.on_message_transaction([](hawser::sqlite_transaction& tx, const hawser::message_view& m) -> std::error_code {
+        sqlite3_stmt* insert = tx.statement("INSERT INTO received(body) VALUES(?1)");
+        if (!insert) return tx.failure();
+        sqlite3_bind_text(insert, 1, m.text().data(), static_cast<int>(m.size()), SQLITE_STATIC);
+        return sqlite3_step(insert) == SQLITE_DONE ? std::error_code{} : tx.failure();
+    });
 }
 
 }  // namespace snippets

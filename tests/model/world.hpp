@@ -379,9 +379,12 @@ private:
                 d.next_seq = 1;
                 ++d.ended;
                 return;
-            case session::record_kind::epoch_begun:
-                d.token = r.token[0];
+            case session::record_kind::epoch_begun: {
+                session::session_state state;
+                require(session::decode(r.state, state), "a state that cannot be decoded");
+                d.token = state.token[0] | state.server.current[0];  // one of them
                 return;
+            }
         }
     }
     static void epoch_began(node& x) {
@@ -593,7 +596,7 @@ private:
         x.epoch = mint<16>();
         const auto token = mint<32>();
         x.first_token = token[0];
-        require(!x.ep->attach_hello(h, x.epoch, token), "HELLO was refused");
+        require(!x.ep->attach_hello(h, x.epoch, token, facts_of(token)), "HELLO was refused");
         x.record = table_->add(x.epoch, token, "somebody", x.ep.get(), &x);
         require(x.record != nullptr && alive_records() == before + 1, "rule 10: HELLO replaced a session");
         attach(x, l);
@@ -603,6 +606,12 @@ private:
         for (const auto& [serial, record] : (*table_).*member(session_table_records_{}))
             n += record->alive ? 1U : 0U;
         return n;
+    }
+    // The store of this world remembers of a token, or of its hash, the first byte.
+    [[nodiscard]] static session::server_facts facts_of(const session::resume_token& token) {
+        session::server_facts facts;
+        facts.current[0] = token[0];
+        return facts;
     }
     void attach(node& x, unsigned l) {
         x.link = static_cast<int>(l);
@@ -636,9 +645,10 @@ private:
                     links_[static_cast<unsigned>(x.link)].closed[server_side] = true;
                     x.ep->detach();
                 }
-                x.ep->attach_resume(r, fresh);
+                x.ep->attach_resume(r, fresh, facts_of(fresh));
                 return attach(x, l);
             }
+            case kind::load: throw violation{"a session without its endpoint"};
             case kind::failed:
                 if (honest_and_waiting) check_failure(x, r, d.answer);
                 break;

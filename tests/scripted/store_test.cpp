@@ -78,6 +78,10 @@ TEST_CASE("store: cuts with a slow store lose, repeat and reorder nothing") {
         int acknowledged = 0;
         client.on_outcome([&](hawser::ticket, outcome o) { acknowledged += o == outcome::acknowledged; });
         client.connect(url);
+        bool loaded = false;
+        client.async_wait_loaded([&](std::error_code ec) { loaded = !ec; });
+        CHECK(client.try_send("too early").error == errc::would_block);
+        REQUIRE(w.net.run_until([&] { return loaded; }, 1s));
         for (int i = 0; i < 200; ++i) {
             REQUIRE(client.try_send(std::to_string(i)));
             w.net.run_for(std::chrono::microseconds(hawser::uniform(rng, 0, 5000)));

@@ -17,11 +17,13 @@ enum class mark : std::uint8_t {
     resume_hit, resume_miss, epoch_change, dedup_hit, high_watermark, half_open_failure, session_takeover, expiry,
     overflow_block, overflow_reject, breaker_opened, handler_threw, replayed, heartbeat_timeout, outcome_unknown,
     socket_destroyed, socket_closed, plain_reconnect,
+    session_restored, sender_restored, died_in_commit, effect_undone,
 };
-inline constexpr std::array<const char*, 18> mark_names{
+inline constexpr std::array<const char*, 22> mark_names{
     "resume_hit", "resume_miss", "epoch_change", "dedup_hit", "high_watermark", "half_open_failure", "session_takeover", "expiry",
     "overflow_block", "overflow_reject", "breaker_opened", "handler_threw", "replayed", "heartbeat_timeout", "outcome_unknown",
-    "socket_destroyed", "socket_closed", "plain_reconnect"};
+    "socket_destroyed", "socket_closed", "plain_reconnect", "session_restored", "sender_restored", "died_in_commit",
+    "effect_undone"};
 using marks = std::array<std::uint64_t, mark_names.size()>;
 
 // What all applications of a run share.

@@ -57,6 +57,10 @@ namespace hawser::inline v0::detail {
     X(principal_ignored, "18: a token is bound to its principal")                                  \
     X(opening_before_commit, "durability: epoch and token, before the frame that rests on them")   \
     X(report_before_commit, "durability: removal from the outbox, before the outcome is reported") \
+    X(ids_used_again, "2: an id is never used twice, also after a restart")                        \
+    X(boot_stands_still, "12: attempts rise across restarts")                                      \
+    X(position_not_restored, "19: a restored session goes on where it was")                        \
+    X(effect_apart, "19: an effect and its position are one transaction")                          \
     X(dedup_forgets, "21: ids are remembered across sessions")                                     \
     X(dedup_by_hash, "21: equality compares the whole id")                                         \
     X(limits_ignored, "budgets hold")                                                              \

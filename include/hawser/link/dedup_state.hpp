@@ -62,6 +62,14 @@ public:
         });
         for (auto& done : copies) done(false);
     }
+    /// The same for one id.
+    void abandon(const message_id& id) {
+        const auto it = find(id);
+        if (it == processing_.end()) return;
+        auto copies = std::move(it->copies);
+        processing_.erase(it);
+        for (auto& done : copies) done(false);
+    }
     [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
 
 private:

@@ -13,6 +13,7 @@
 #include <hawser/link/link_receive.hpp>
 #include <hawser/link/link_send.hpp>
 #include <hawser/link/link_session.hpp>
+#include <hawser/link/link_store.hpp>
 
 #include <asio/async_result.hpp>
 

@@ -28,20 +28,34 @@
 
 namespace hawser::inline v0::detail {
 
+/// What the end of a link means to its session.
+enum class link_end : std::uint8_t {
+    over,      ///< it is over
+    settling,  ///< it is over, and the store will say so soon
+    stored,    ///< it stays in the store
+};
+
 /// What a link of the accepting side tells its listener.
 class link_host {
 public:
     /// The session's client confirmed the attach; `resumed` if it was not the first.
     virtual void on_link_confirmed(void* link, bool resumed) = 0;
     virtual void on_link_detached(void* link) = 0;
-    /// The link is over; it is not to be used by the host any more.
-    virtual void on_link_ended(void* link, std::optional<std::uint64_t> accepted) = 0;
+    /// The link is over. It is not to be used by the host any more, unless it is `settling`.
+    virtual void on_link_ended(void* link, std::optional<std::uint64_t> accepted, link_end how) = 0;
+    /// A link that was `settling` is done with: its tombstone is durable, or will never be.
+    virtual void on_link_settled(void* link, bool durable) = 0;
+    /// A session was loaded from the store, or could not be.
+    virtual void on_link_restored(void* link, std::error_code ec) = 0;
     /// The link is destroyed without having ended, with its io_context.
     virtual void on_link_gone(void* link) noexcept = 0;
 
 protected:
     ~link_host() = default;
 };
+
+/// `on_message_transaction`, for any store.
+using transaction_handler = std::function<std::error_code(store_transaction&, const message_view&)>;
 
 using send_completion = completion<std::error_code, outcome>;
 using enqueue_completion = completion<std::error_code, ticket>;
@@ -89,7 +103,7 @@ class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
 /// what says otherwise. Split by concern: link_dial.hpp, link_send.hpp, link_receive.hpp,
-/// link_session.hpp, link_feed.hpp.
+/// link_session.hpp, link_store.hpp, link_feed.hpp, link_end.hpp, link_cancel.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
                    wire_owner, deferred_task, abandonable, departing, store_client {
@@ -103,9 +117,13 @@ public:
     void adopt_plain(std::unique_ptr<wire> w);
     /// Accepting side: takes over a connection that brought HELLO.
     [[nodiscard]] std::error_code adopt_session(std::unique_ptr<wire> w, const session::hello& h,
-                                                const session::epoch_id& epoch, const session::resume_token& token);
+                                                const session::epoch_id& epoch, const session::resume_token& token,
+                                                const session::server_facts& facts);
     /// Accepting side: the session goes on on another connection; the present one is superseded.
-    void adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token);
+    void adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token,
+                       const session::server_facts& facts);
+    /// Accepting side: the session of an earlier process, to be loaded; the host is told.
+    void adopt_stored(const session::epoch_id& epoch);
     void set_host(link_host* host, std::shared_ptr<dedup_state<P>> dedup) noexcept {
         host_ = host;
         if (dedup) dedup_ = std::move(dedup);
@@ -113,15 +131,17 @@ public:
     /// Accepting side: the listener is gone, and so is `host`. Nobody can resume the session any more.
     void lose_host();
     [[nodiscard]] bool ends_without_host() const noexcept { return state_ == connection_state::detached && !wire_; }
-    /// Accepting side: the session is over, with the peer's position where it is known.
+    /// Accepting side: the session is over, with the peer's position where it is known. `tells`: late RESUMEs are
+    /// told what was accepted here.
     void end_session(std::error_code why, std::optional<std::uint64_t> position,
-                     close_code code = close_code::session_expired);
+                     close_code code = close_code::session_expired, bool tells = true);
 
     // ---- what the socket offers; see resilient_socket.hpp ---------------------------------
 
     void connect(const url& where);
     /// `dialled`: the operation started the connecting, so `total` cannot cancel it.
     void async_open(std::uint64_t serial, plain_completion done, bool dialled = false);
+    void async_load(std::uint64_t serial, plain_completion done);
     void close(close_code code, std::string reason, std::uint64_t serial, plain_completion done);
     [[nodiscard]] send_result try_send(const message& body, std::string_view key);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
@@ -165,6 +185,9 @@ public:
     [[nodiscard]] std::string subprotocol() const { return wire_ ? wire_->subprotocol() : std::string(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return session_ ? session_->out().queued_bytes() : 0; }
     [[nodiscard]] std::size_t queued_messages() const noexcept { return session_ ? session_->out().queued() : 0; }
+    [[nodiscard]] ticket last_ticket() const noexcept {
+        return {session_ ? session_->out().next_counter() - 1 : direct_counter_};
+    }
     [[nodiscard]] std::size_t in_flight() const noexcept { return session_ ? session_->out().in_flight() : 0; }
     [[nodiscard]] std::shared_ptr<sender_queue> senders();
     [[nodiscard]] const typename P::breaker& breaker() const noexcept { return breaker_; }
@@ -172,6 +195,10 @@ public:
 
     // On the strand.
     void set_on_message(std::function<void(const message_view&)> f) { replace(on_message_, std::move(f)); }
+    void set_on_transaction(transaction_handler f) {
+        on_transaction_ = f ? std::make_shared<const transaction_handler>(std::move(f)) : nullptr;
+        driver_.defer(*this);
+    }
     void set_on_state(std::function<void(const state_change&)> f) { replace(on_state_, std::move(f)); }
     void set_on_outcome(std::function<void(ticket, outcome)> f) { replace(on_outcome_, std::move(f)); }
 
@@ -180,6 +207,7 @@ public:
     /// `connect` was called, or there is nothing to dial. May be set anywhere.
     std::atomic<bool> connecting{false};
     std::string principal;
+    bool restored = false;  // accepting side: the session is older than this socket
     session::session_record* record = nullptr;  // the listener's
     link* host_next = nullptr;  // the listener's list of its links
     link* host_prev = nullptr;
@@ -283,6 +311,8 @@ private:
     void keep(ready_message m);
     void kept();
     void freed(const ready_message& m);
+    void hand_to_store(ready_message m);
+    void release_committed();
     void drain_ready();
     [[nodiscard]] bool take_ready(ready_message& out);
     [[nodiscard]] message own(ready_message m);
@@ -300,10 +330,18 @@ private:
     void expire_feed(time_point now);
 
     // link_session.hpp
-    [[nodiscard]] session::endpoint& session();
+    [[nodiscard]] session::endpoint& session(std::string_view stream = {});
     void on_action(const session::action& a);
     void write_session();
     void begin_commit();
+    // link_store.hpp
+    [[nodiscard]] bool awaits_store() const noexcept {
+        return P::store::durable && options_->session != session_mode::off && !loaded_;
+    }
+    void commit_failed(std::error_code ec);
+    void tell_host(std::optional<std::uint64_t> accepted);
+    void leave_to_store(std::error_code why);
+    void close_store();
     void on_loaded(std::error_code ec, store_image image) override;
     void on_committed(std::error_code ec) override;
     void run() override;
@@ -334,6 +372,9 @@ private:
     bool session_on_ = false;      // hawser.v1 is spoken on the present connection (or was, on the last)
     bool link_ready_ = false;      // open: messages flow
     bool store_failed_ = false;    // nothing is durable any more
+    bool loaded_ = false;          // what an earlier process left in a durable store is here
+    bool over_ = false;            // the session ended, and will in the store
+    bool stored_ = false;          // the socket ended, and its session stays in the store
     bool close_sent_ = false;
     bool draining_ = false;        // inside drain_ready
     bool handler_failed_ = false;  // a critical callback threw: the turn's end fails the socket
@@ -349,6 +390,7 @@ private:
     std::function<void(const message_view&)> on_message_;
     std::function<void(const state_change&)> on_state_;
     std::function<void(ticket, outcome)> on_outcome_;
+    std::shared_ptr<const transaction_handler> on_transaction_;
     std::forward_list<std::any> retired_;
 
     ring<ready_message> ready_;
@@ -358,12 +400,14 @@ private:
         std::uint64_t seq = 0;
         message_id id;
     };
+    ring<taken> in_commit_;          // their effects are, in order
     std::optional<taken> previous_;  // handed over, responsibility not taken yet
     std::uint64_t receive_serial_ = 0;
     receive_completion receiver_;
     ring<blocked_send> blocked_;
     ring<accepted_enqueue> accepted_;
     ring<waiting> openers_;
+    ring<waiting> loaders_;
     ring<waiting> closers_;
 
     time_point attach_deadline_ = never;   // connect or confirm

@@ -178,8 +178,11 @@ void link<P>::on_wire_closed(wire&, const wire_end& end) {
 
 template <class P>
 void link<P>::wire_ended(const wire_end& end) {
-    if (close_sent_) return finish(connection_state::closed, {}, end.close);
+    // A normal close, from either side, is the end of the session; any other leaves it where it is kept.
     const bool ended_by_peer = !end.error && end.close.code == close_code::normal && end.close.remote;
+    const bool ended_here = close_sent_ && closing_code_ == close_code::normal;
+    if (session_on_ && link_ready_) over_ = over_ || ended_by_peer || ended_here;
+    if (close_sent_) return finish(connection_state::closed, {}, end.close);
     if (session_on_ && link_ready_ && ended_by_peer)
         return finish(connection_state::closed, errc::session_ended, end.close);
     if (dial_ && end.http_status != 0) {

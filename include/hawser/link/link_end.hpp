@@ -48,9 +48,12 @@ void link<P>::maybe_close() {
 }
 
 template <class P>
-void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code) {
+void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code, bool tells) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
+    over_ = true;
     try {
+        if (session_ && P::store::durable)
+            session_->bury(tells ? std::optional(session_->in().accepted()) : std::nullopt);
         if (session_) session_->end_epoch(position);
     } catch (const std::bad_alloc&) {
         // Without its position: what was written ends `unknown`.
@@ -61,13 +64,16 @@ void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> posi
 
 template <class P>
 void link<P>::lose_host() {
-    if (ends_without_host()) end_session(errc::session_expired, std::nullopt);
+    if (!ends_without_host()) return;
+    if (P::store::durable) finish(connection_state::closed, errc::session_expired, {});
+    else end_session(errc::session_expired, std::nullopt);
 }
 
 template <class P>
 void link<P>::finish(connection_state final, std::error_code why, const close_info& close) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
-    const bool broken = why == errc::handler_failed || why == errc::store_failed;
+    const bool broken = why == errc::handler_failed || store_failed_ || why == errc::store_failed;
+    stored_ = P::store::durable && store_ && !over_;
     if (wire_) wire_->drop(broken ? close_code::internal_error : close_code::normal);
     const auto gone = std::move(wire_);
     attach_deadline_ = retry_at_ = close_deadline_ = never;
@@ -81,13 +87,15 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     }
     std::optional<std::uint64_t> accepted;
     if (session_) {
-        accepted = session_->in().durable_accepted();
+        // What is being committed counts: nobody is told before that is done.
+        accepted = P::store::durable ? session_->in().accepted() : session_->in().durable_accepted();
+        if (P::store::durable && over_) session_->bury(accepted);
         session_->detach();
     }
     if (session_on_) count(counter::sessions_ended);
     final_error_ = why;
     driver_.defer(*this);
-    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, accepted);
+    tell_host(accepted);
     set_state(final, {.reason = why, .close = close});
     fail_operations(why ? why : make_error_code(errc::closed));
     end_messages();
@@ -96,7 +104,8 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
 // Of a socket that is over. Each end of a message takes memory; where there is none, the rest follows later.
 template <class P>
 void link<P>::end_messages() {
-    if (session_) session_->out().finish_all(outcome::cancelled);
+    if (stored_) leave_to_store(final_error_ ? final_error_ : make_error_code(errc::closed));
+    else if (session_) session_->out().finish_all(outcome::cancelled);
 }
 
 // Operations that still wait end with `why`; what was received may still be read.
@@ -108,6 +117,7 @@ void link<P>::fail_operations(std::error_code why) {
         b.enqueue(why, ticket{});
     }
     complete_all(openers_, why);
+    complete_all(loaders_, why);
     complete_all(closers_, orphaned ? why : std::error_code{});
     if (receiver_ && (orphaned || ready_.empty())) receiver_(why, message{});
     if (sender_queue* q = open_senders_) count(counter::messages_cancelled, q->close());
@@ -129,26 +139,27 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     if (dial_ && dial_->permit) breaker_.release(*dial_->permit, driver_.now());
     const std::error_code aborted = asio::error::operation_aborted;
     while (!accepted_.empty()) accepted_.pop_front().done(aborted, ticket{});
+    if (!final) stored_ = P::store::durable && store_ && !over_;
     if (session_) {
-        if (host_) std::exchange(host_, nullptr)->on_link_ended(this, session_->in().durable_accepted());
+        if (!final) tell_host(session_->in().durable_accepted());
         // First those who wait: ending the messages one by one takes memory.
         session_->out().find_if([&](auto& m) {
-            outcome result = outcome::cancelled;
+            outcome result = stored_ ? outcome::pending : outcome::cancelled;
             if constexpr (requires { m.result; }) result = m.result;
-            else if (m.written) result = outcome::unknown;
+            else if (m.written && !stored_) result = outcome::unknown;
             if (planted(bug::told_after_destruction) && on_outcome_) on_outcome_(ticket{m.counter}, result);
             for (auto w = std::move(m.waiters); w; w = std::move(w->next))
                 static_cast<send_waiter&>(*w).done(aborted, result);
             return false;
         });
         try {
-            session_->out().finish_all(outcome::cancelled);
+            if (!stored_) session_->out().finish_all(outcome::cancelled);
             session_->out().drain_finished([](session::finished_message&) {});
         } catch (const std::bad_alloc&) {
             // Who asks for an outcome only now is told `operation_aborted`.
         }
     }
-    if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
+    if (!final) tell_host(std::nullopt);
     if (!final) state_ = connection_state::closed;
     final_error_ = aborted;  // also of operations that a lazy token starts only now
     const auto untaken = std::move(ready_);
@@ -182,7 +193,9 @@ void link<P>::abandon() noexcept {
     const auto store = std::move(store_);
     const auto blocked = std::move(blocked_);
     const auto accepted = std::move(accepted_);
+    const auto transaction = std::move(on_transaction_);
     const auto openers = std::move(openers_);
+    const auto loaders = std::move(loaders_);
     const auto closers = std::move(closers_);
     const auto receiver = std::move(receiver_);
     const auto ready = std::move(ready_);

@@ -79,9 +79,14 @@ void link<P>::break_off(std::error_code why) {
     if (orphaned || is_final()) return;
     driver_.defer(*this);
     if (session_on_ && session_) {
+        if (!dial_ && P::store::durable && store_) {
+            // The store knows what was accepted: the session goes on from there.
+            if (wire_) wire_->drop(close_code::internal_error);
+            return finish(connection_state::closed, why, {});
+        }
         if (!dial_) {
             // Without a position: what was handed over last may not be in it.
-            if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt);
+            if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt, link_end::over);
             return end_session(why, std::nullopt, close_code::internal_error);
         }
         session_->end_epoch(std::nullopt);
@@ -164,9 +169,10 @@ void link<P>::deliver(const session::action& a) {
     count(counter::bytes_received, a.payload.size());
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();
-    if (!on_message_ || held_ || !ready_.empty() ||
+    if ((!on_message_ && !on_transaction_) || held_ || !ready_.empty() ||
         dedup_->check(a.id, driver_.now()) != dedup_state<P>::verdict::fresh)
         return keep({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
+    if (on_transaction_) return hand_to_store({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
     if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id, this);
     call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
     if (orphaned || handler_broke()) return;
@@ -253,7 +259,7 @@ bool link<P>::take_ready(ready_message& out) {
         if (out.seq == 0 || out.given_back) return true;
         const auto verdict = dedup_->check(out.id, driver_.now());
         if (verdict == dedup_state<P>::verdict::fresh) {
-            if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(out.id, this);
+            if (options_->acceptance == acceptance_mode::on_processed && !on_transaction_) dedup_->begin(out.id, this);
             return true;
         }
         drop_copy(verdict, std::move(out));
@@ -303,12 +309,18 @@ void link<P>::drain_ready() {
     const auto drained = [](bool* flag) { *flag = false; };
     const std::unique_ptr<bool, decltype(drained)> guard(&draining_, drained);
     ready_message m;
-    while (!orphaned && !handler_broke() && ((on_message_ && !held_) || receiver_) && take_ready(m)) {
+    const auto wanted = [this] { return ((on_message_ || on_transaction_) && !held_) || receiver_; };
+    while (!orphaned && !handler_broke() && wanted() && take_ready(m)) {
+        if (on_transaction_ && m.seq != 0) {
+            hand_to_store(std::move(m));
+            continue;
+        }
         if (receiver_) {
             message taken_over = own(std::move(m));
             receiver_({}, std::move(taken_over));
             continue;
         }
+        if (!on_message_) continue;  // a volatile message is not for a transaction
         const taken at{m.epoch_serial, m.seq, m.id};
         call_handler({m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
         if (orphaned || handler_broke()) break;

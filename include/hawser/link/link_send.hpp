@@ -17,7 +17,7 @@ std::error_code link<P>::admission(std::size_t size) {
         count(counter::queue_rejected);
         return errc::not_connected;
     }
-    if (!blocked_.empty()) return errc::would_block;
+    if (!blocked_.empty() || awaits_store()) return errc::would_block;
     const bool was_paused = overflow_.paused();
     switch (overflow_.on_enqueue(queued_bytes(), queued_messages(), size)) {
     case overflow_action::accept: return {};
@@ -142,7 +142,7 @@ void link<P>::await_outcome(std::uint64_t serial, ticket t, send_completion done
 template <class P>
 void link<P>::write_plain() {
     if (!session_) return;
-    commit_now();
+    begin_commit();
     while (link_ready_ && wire_ && wire_->is_open() && !wire_->backed_up()) {
         // Its end first: that may fail, and what was sent must not be sent again.
         const auto body = session_->out().begin_plain();
@@ -154,7 +154,7 @@ void link<P>::write_plain() {
             count(counter::messages_sent);
             count(counter::bytes_sent, body->size());
         }
-        commit_now();
+        begin_commit();
     }
 }
 
@@ -197,6 +197,7 @@ void link<P>::report_outcomes() {
 
 template <class P>
 void link<P>::admit_blocked() {
+    if (awaits_store()) return;
     if (overflow_.paused() && !overflow_.on_drained(queued_bytes(), queued_messages())) return;
     while (!blocked_.empty() && state_ != connection_state::closed && state_ != connection_state::failed) {
         const std::size_t size = session::outbox::footprint(blocked_.front().body);
@@ -231,7 +232,7 @@ void link<P>::take_from_senders() {
     if (!queue || orphaned || state_ == connection_state::closing) return;
     if (is_final()) return count(counter::messages_cancelled, queue->close());
     // What does not fit stays there, in its own bounds.
-    while (blocked_.empty() && !overflow_.paused()) {
+    while (blocked_.empty() && !overflow_.paused() && !awaits_store()) {
         auto body = queue->pop([this](const message& m) {
             return options_->queue.fits(queued_bytes(), queued_messages(), session::outbox::footprint(m));
         });

@@ -9,17 +9,21 @@ namespace hawser::inline v0::detail {
 
 // Without a session on the wire only its queue is used.
 template <class P>
-session::endpoint& link<P>::session() {
+session::endpoint& link<P>::session(std::string_view stream) {
     if (session_) return *session_;
+    // A socket without a connection is one that will dial.
+    if (dial_ || (stream.empty() && !wire_)) stream = client_stream;
+    const bool stored = options_->session != session_mode::off && !stream.empty();
     session::endpoint_options o;
-    o.side = dial_ ? session::side::client : session::side::server;
+    o.side = stream == client_stream ? session::side::client : session::side::server;
     o.checksum = options_->checksum;
     o.durable = P::store::durable;
-    o.keep_records = P::store::keeps_records && options_->session != session_mode::off;
+    o.keep_records = P::store::keeps_records && stored;
     o.max_message_size = options_->max_message_size;
     o.send_window = options_->send_window_messages;
     o.receive = {options_->receive_window_messages, options_->receive_window_bytes, options_->ack_delay};
     o.send_window_bytes = options_->send_window_bytes;
+    o.send_again = options_->lost_session == lost_session_policy::send_again;
     o.dedup_kept = !std::is_same_v<typename P::dedup, no_dedup>;
     o.session_ttl = options_->session_ttl;
     // An origin that is not unique would let the peer take new messages for old ones: one of
@@ -28,53 +32,9 @@ session::endpoint& link<P>::session() {
     auto made = std::make_unique<session::endpoint>(o);
     made->out().begin_after(direct_counter_);
     if (!dedup_) dedup_ = std::make_shared<dedup_state<P>>(options_->dedup, random_seed(driver_));
-    if (options_->session != session_mode::off) store_ = objects_.store.open(driver_, *this, client_stream);
+    if (stored) store_ = objects_.store.open(driver_, *this, stream);
     session_ = std::move(made);  // all of it or nothing
     return *session_;
-}
-
-template <class P>
-void link<P>::on_loaded(std::error_code ec, store_image image) {
-    // Also while it closes: what was accepted before leaves first.
-    if (orphaned || is_final()) return;
-    try {
-        if (ec) return finish(connection_state::failed, errc::store_failed, {});
-        session_->set_identity(image.origin, image.boot);
-        if (session_->options().origin == session::origin_id{})
-            return finish(connection_state::failed, errc::random_failed, {});
-        start_attempt();
-    } catch (...) {
-        failed();
-    }
-}
-
-template <class P>
-void link<P>::begin_commit() {
-    if (!session_->wants_commit()) return;
-    if (!store_ || store_failed_) return commit_now();
-    auto records = session_->begin_commit();
-    try {
-        store_->commit(std::move(records));
-    } catch (...) {
-        on_committed(error_of_exception());
-    }
-}
-
-template <class P>
-void link<P>::on_committed(std::error_code ec) {
-    if (!session_) return;
-    if (ec) {
-        // What waited for this commit was not accepted; outcomes are told from memory alone.
-        store_failed_ = true;
-        while (!accepted_.empty()) accepted_.pop_front().done(errc::store_failed, ticket{});
-        try {
-            finish(connection_state::failed, errc::store_failed, {});
-        } catch (...) {
-            failed();
-        }
-    }
-    session_->end_commit();
-    driver_.defer(*this);
 }
 
 template <class P>
@@ -141,6 +101,7 @@ void link<P>::adopt_plain(std::unique_ptr<wire> w) {
     wire_ = std::move(w);
     wire_->set_owner(*this);
     session_on_ = false;
+    loaded_ = true;
     try {
         link_up(false);
     } catch (...) {
@@ -150,12 +111,13 @@ void link<P>::adopt_plain(std::unique_ptr<wire> w) {
 
 template <class P>
 std::error_code link<P>::adopt_session(std::unique_ptr<wire> w, const session::hello& h,
-                                       const session::epoch_id& epoch, const session::resume_token& token) {
+                                       const session::epoch_id& epoch, const session::resume_token& token,
+                                       const session::server_facts& facts) {
     wire_ = std::move(w);
     wire_->set_owner(*this);
-    session_on_ = true;
-    if (session().options().origin == session::origin_id{}) return errc::random_failed;
-    if (auto ec = session_->attach_hello(h, epoch, token)) return ec;
+    session_on_ = loaded_ = true;
+    if (session(session_stream(epoch)).options().origin == session::origin_id{}) return errc::random_failed;
+    if (auto ec = session_->attach_hello(h, epoch, token, facts)) return ec;
     set_state(connection_state::connecting);
     attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
     rearm();
@@ -164,7 +126,8 @@ std::error_code link<P>::adopt_session(std::unique_ptr<wire> w, const session::h
 }
 
 template <class P>
-void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token) {
+void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, const session::resume_token& token,
+                            const session::server_facts& facts) {
     if (planted(bug::two_owners)) (void)wire_.release();
     if (wire_) wire_->drop(close_code::superseded, "a newer connection resumed the session");
     const auto gone = std::exchange(wire_, std::move(w));
@@ -180,7 +143,7 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
     rearm();
     driver_.defer(*this);
     try {
-        session_->attach_resume(r, token);
+        session_->attach_resume(r, token, facts);
     } catch (...) {
         failed();
     }
@@ -189,11 +152,14 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
 // The end of a turn: what it caused leaves together.
 template <class P>
 void link<P>::run() {
-    if (orphaned) {
-        const auto last = std::move(keep_alive_);
-        return;
-    }
     try {
+        if (orphaned) {
+            // The end of a session is on its way to the store: it is waited for.
+            if (P::store::durable && over_ && store_ && !store_failed_ && session_->commit_pending()) return begin_commit();
+            close_store();
+            const auto last = std::move(keep_alive_);
+            return;
+        }
         end_of_turn();
     } catch (...) {
         failed();
@@ -204,6 +170,7 @@ template <class P>
 void link<P>::end_of_turn() {
     if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
     if (is_final()) end_messages();
+    if (is_final()) close_store();
     const auto retired = std::move(retired_);
     drain_ready();
     take_from_senders();

@@ -7,6 +7,7 @@
 #include <hawser/server/listener_admission.hpp>
 #include <hawser/server/listener_core.hpp>
 #include <hawser/server/listener_sessions.hpp>
+#include <hawser/server/listener_store.hpp>
 #include <hawser/server/listener_upkeep.hpp>
 
 #include <memory>
@@ -16,11 +17,13 @@ namespace hawser::inline v0 {
 
 /// Listens, upgrades, and gives a `resilient_socket` for each plain WebSocket and for each
 /// session. A client that resumes its session gives no new socket: it is attached to the one
-/// that it had.
+/// that it had. With a durable store, sessions of an earlier process go on: the client that resumes one
+/// gives a socket, which says `restored()`. So does one whose socket is gone, as the store still has it.
 ///
 /// Thread safety and executors as `resilient_socket`. Destroying it ends pending operations
 /// with `operation_aborted` and stops listening; accepted sockets live on, but their sessions
-/// cannot be resumed any more: one that is detached ends, with `session_expired`.
+/// cannot be resumed any more: one that is detached ends, with `session_expired`. (A durable store keeps
+/// them for the next listener.)
 ///
 /// Example:
 /// \include chat_server/chat_server.cpp
@@ -62,7 +65,8 @@ public:
 
     /// The next accepted socket: a plain one after its upgrade, one with a session after its
     /// client has confirmed it. Signature: `void(std::error_code, resilient_socket<P>)`.
-    /// Errors: `closed`, `too_many_waiters`. Cancelling, of any kind: `operation_aborted`; also when a
+    /// Errors: `closed`, `too_many_waiters`; where the store cannot be read `locked`, `store_corrupt` or `store_failed`,
+    /// and nobody is let in. Cancelling, of any kind: `operation_aborted`; also when a
     /// socket was on its way to the handler, and the next accept gets that.
     template <class Token>
     auto async_accept(Token&& token) {

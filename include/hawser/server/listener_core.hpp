@@ -26,11 +26,11 @@ struct no_result<resilient_socket<P>> {
     [[nodiscard]] static resilient_socket<P> make() noexcept { return listener_core<P>::no_socket(); }
 };
 
-/// Split by concern: listener_admission.hpp, listener_sessions.hpp, listener_upkeep.hpp. Lives on the
+/// Split by concern: listener_admission.hpp, listener_sessions.hpp, listener_store.hpp, listener_upkeep.hpp. Lives on the
 /// driver's strand. Kept alive by its `listener` and, while it closes, by itself.
 template <class P>
 class listener_core final : public std::enable_shared_from_this<listener_core<P>>,
-                            acceptor_sink, link_host, abandonable, departing, deferred_task {
+                            acceptor_sink, link_host, catalog_client, abandonable, departing, deferred_task {
 public:
     using link_ptr = std::shared_ptr<link<P>>;
     // A handler that is destroyed on its way, with its executor, takes the socket with it.
@@ -41,6 +41,7 @@ public:
         : driver_(d), options_(std::move(o)), socket_options_(std::make_shared<const options>(options_.socket)),
           objects_(std::move(objects)), table_(options_.max_sessions), guard_(options_.max_resume_failures, options_.max_resume_addresses) {
         table_.set_tombstone_ttl(socket_options_->session_ttl);
+        if constexpr (P::store::durable) table_.on_removed = [this](session::session_record& r) { forget_stored(r); };
         driver_.enlist(*this);
     }
     ~listener_core() {
@@ -52,6 +53,7 @@ public:
     [[nodiscard]] std::error_code listen(const listen_endpoint& where) {
         std::error_code ec;
         acceptor_ = driver_.listen(where, *this, ec);
+        if (!ec) list_stored();
         return ec;
     }
     [[nodiscard]] std::uint16_t port() const { return acceptor_ ? acceptor_->port() : std::uint16_t{0}; }
@@ -60,7 +62,7 @@ public:
     [[nodiscard]] std::uint64_t next_serial() noexcept { return ++last_serial_; }
 
     void accept(std::uint64_t serial, accept_completion done) {
-        if (closed_) return done(orphaned_ ? asio::error::operation_aborted : make_error_code(errc::closed), socket_type(nullptr));
+        if (closed_) return done(orphaned_ ? asio::error::operation_aborted : why_closed_, socket_type(nullptr));
         if (!unclaimed_.empty()) return done({}, socket_type(unclaimed_.pop_front()));
         if (waiting_.size() >= socket_options_->max_waiters) return done(errc::too_many_waiters, socket_type(nullptr));
         (void)waiting_.push_back({serial, std::move(done)});
@@ -145,6 +147,8 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t the_list = UINT64_MAX;  // see pending::waits_for
+
     struct waiter {
         std::uint64_t serial = 0;
         accept_completion done;
@@ -179,6 +183,10 @@ private:
         std::unique_ptr<wire> wire_;
         std::string address;
         std::string principal;
+        // A first frame that has to wait: for the list of stored sessions, or for the session with this serial. Or its answer.
+        byte_vector held;
+        bool is_answer = false;
+        std::uint64_t waits_for = 0;
         typename std::list<pending>::iterator self;
         timer_node deadline{this, on_timer<&pending::on_deadline>};
     };
@@ -192,20 +200,36 @@ private:
     [[nodiscard]] std::unique_ptr<wire> take_wire(pending& p);
     void drop_pending();
 
+    // listener_store.hpp: sessions in a durable store
+    using session_record = session::session_record;
+    void list_stored();
+    void on_listed(std::error_code ec, std::vector<stored_session> sessions) override;
+    void adopt_listed(const stored_session& s);
+    void hold(pending& p, byte_view bytes, std::uint64_t serial, bool is_answer);
+    void go_on(std::uint64_t serial);
+    void refuse_waiting(std::uint64_t serial);
+    void load(session_record& record);
+    void on_link_restored(void* who, std::error_code ec) override;
+    void on_link_settled(void* who, bool durable) override;
+    void expire_stored(session_record& record);
+    void forget_stored(const session_record& record) noexcept;
+    void erase_forgotten();
+
     // listener_sessions.hpp
     [[nodiscard]] link_ptr make_link(const std::string& principal);
     void begin_plain(pending& p);
     void first_frame(pending& p, byte_view payload, bool text);
     void begin_session(pending& p, const session::hello& h);
-    void resume(pending& p, const session::resume& r);
+    void resume(pending& p, const session::resume& r, byte_view frame);
     void attach(pending& p, const session::resume& r, session::session_record& record);
     void refuse(pending& p, close_code code);
 
     // link_host, in listener_sessions.hpp too
     void on_link_confirmed(void* who, bool) override;
     void on_link_detached(void* who) override;
-    void on_link_ended(void* who, std::optional<std::uint64_t> accepted) override;
+    void on_link_ended(void* who, std::optional<std::uint64_t> accepted, link_end how) override;
     void on_link_gone(void* who) noexcept override;
+    void settle(session::session_record& record, std::optional<std::uint64_t> accepted);
     void let_go(link<P>& l) noexcept {
         on_link_gone(&l);
         l.set_host(nullptr, nullptr);
@@ -234,6 +258,11 @@ private:
     std::shared_ptr<const options> socket_options_;
     policy_objects<P> objects_;
     session::session_table table_;
+    std::unique_ptr<store_catalog> catalog_;   // of a durable store
+    std::vector<std::string> forgotten_;       // streams to be erased at the end of the turn
+    bool forgetting_stays_ = false;            // in the store
+    bool listed_ = !P::store::durable;         // sessions may begin
+    std::error_code why_closed_ = errc::closed;
     resume_guard guard_;
     acceptor_ptr acceptor_;
     std::shared_ptr<ws::compression_budget> compression_budget_ =

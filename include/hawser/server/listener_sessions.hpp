@@ -32,13 +32,16 @@ void listener_core<P>::begin_plain(pending& p) {
 
 template <class P>
 void listener_core<P>::first_frame(pending& p, byte_view payload, bool text) {
+    // Who waits for its answer says nothing meanwhile.
+    if (p.waits_for != 0) return refuse(p, close_code::protocol_error);
+    if (!listed_) return hold(p, payload, the_list, false);
     session::envelope e;
     std::error_code ec = text ? make_error_code(errc::session_malformed) : session::decode(payload, e);
     if (!ec && !session::checksum_matches(payload, e, {})) ec = errc::session_checksum;
     session::hello h;
     session::resume r;
     if (!ec && e.type == session::frame_type::hello && session::decode(e, h)) return begin_session(p, h);
-    if (!ec && e.type == session::frame_type::resume && session::decode(e, r)) return resume(p, r);
+    if (!ec && e.type == session::frame_type::resume && session::decode(e, r)) return resume(p, r, payload);
     p.wire_->drop(ec == errc::session_checksum ? close_code::bad_checksum : close_code::protocol_error);
     forget(p);
 }
@@ -55,11 +58,16 @@ void listener_core<P>::begin_session(pending& p, const session::hello& h) {
     const std::string principal = std::move(p.principal);
     auto w = take_wire(p);
     try {
-        if (const auto ec = l->adopt_session(std::move(w), h, epoch, token))
+        session::server_facts facts;
+        facts.current = session::sha256(token);
+        facts.principal = principal;
+        if (const auto ec = l->adopt_session(std::move(w), h, epoch, token, facts))
             return l->end_session(ec, std::nullopt, close_code::internal_error);
         l->record = table_.add(epoch, token, principal, &l->state_machine(), l.get());
         if (!l->record) return l->end_session(errc::table_full, std::nullopt, close_code::try_again_later);
         l->record->attached = true;
+        l->record->peer_origin = h.origin;
+        l->record->peer_durable = h.durable;
         unconfirmed_.emplace(l.get(), l);
         start_sweeping();
     } catch (const std::bad_alloc&) {
@@ -68,23 +76,30 @@ void listener_core<P>::begin_session(pending& p, const session::hello& h) {
 }
 
 template <class P>
-void listener_core<P>::resume(pending& p, const session::resume& r) {
+void listener_core<P>::resume(pending& p, const session::resume& r, byte_view frame) {
     const time_point now = driver_.now();
     session::resume_decision d = table_.decide(r, p.principal, now);
+    const std::uint64_t serial = d.record ? d.record->serial : 0;
     using kind = session::resume_decision::kind;
     if (d.what == kind::stale) return refuse(p, close_code::stale_resume);
     if (d.what == kind::resume) return attach(p, r, *d.record);
+    if (d.what == kind::load) {
+        hold(p, frame, serial, false);
+        return load(*d.record);
+    }
     if (d.answer.reason == session::resume_failure::unknown && !guard_.permit_failure(p.address, now))
         return refuse(p, close_code::try_again_later);
     if (d.what == kind::ended) {
         auto* owner = static_cast<link<P>*>(d.owner);
-        owner->record = nullptr;
-        owner->end_session(errc::resume_failed, d.own_position);
+        if (!P::store::durable) owner->record = nullptr;
+        owner->end_session(errc::resume_failed, d.own_position, close_code::session_expired, d.answer.has_position);
     }
     // The client says HELLO next, on the same connection.
-    byte_vector frame;
-    session::encode(frame, d.answer, socket_options_->checksum);
-    (void)p.wire_->send(ws::opcode::binary, frame, byte_view{});
+    byte_vector answer;
+    session::encode(answer, d.answer, socket_options_->checksum);
+    const session_record* tombstone = table_.find_serial(serial);
+    if (tombstone && !tombstone->settled) return hold(p, answer, serial, true);
+    (void)p.wire_->send(ws::opcode::binary, answer, byte_view{});
 }
 
 template <class P>
@@ -94,7 +109,7 @@ void listener_core<P>::attach(pending& p, const session::resume& r, session::ses
     auto* owner = static_cast<link<P>*>(record.owner);
     table_.rotate(record, r.token, fresh);
     auto w = take_wire(p);
-    owner->adopt_resumed(std::move(w), r, fresh);
+    owner->adopt_resumed(std::move(w), r, fresh, record.facts());
 }
 
 template <class P>
@@ -109,6 +124,7 @@ template <class P>
 void listener_core<P>::on_link_confirmed(void* who, bool) {
     auto* l = static_cast<link<P>*>(who);
     if (l->record) table_.confirm(*l->record);
+    if (P::store::durable && l->record) table_.forget_tombstones(l->record->peer_origin, l->record->principal);
     const auto it = unconfirmed_.find(l);
     if (it == unconfirmed_.end()) return;
     unclaimed_.reserve_one();  // while somebody owns the link: `offer` cannot fail then
@@ -121,28 +137,57 @@ template <class P>
 void listener_core<P>::on_link_detached(void* who) {
     auto* l = static_cast<link<P>*>(who);
     if (!l->record) return;
-    const duration wait = unconfirmed_.contains(l) ? duration{socket_options_->connect_timeout}
-                                                   : duration{socket_options_->session_ttl};
+    const bool is_new = unconfirmed_.contains(l) && !l->restored;
+    const duration wait = is_new ? duration{socket_options_->connect_timeout} : duration{socket_options_->session_ttl};
     table_.detach(*l->record, add_saturated(driver_.now(), wait));
     start_sweeping();
 }
 
 template <class P>
-void listener_core<P>::on_link_ended(void* who, std::optional<std::uint64_t> accepted) {
+void listener_core<P>::on_link_ended(void* who, std::optional<std::uint64_t> accepted, link_end how) {
     auto* l = static_cast<link<P>*>(who);
-    on_link_gone(who);
-    if (auto* record = std::exchange(l->record, nullptr)) {
-        if (unconfirmed_.contains(l)) table_.remove(*record);
-        else table_.bury(*record, accepted, add_saturated(driver_.now(), socket_options_->session_ttl));
+    // A session that nobody confirmed is forgotten; but if this listener goes, the next one may meet its client.
+    const bool is_new = unconfirmed_.contains(l) && !l->restored && l->record && l->record->alive && !orphaned_;
+    if (how == link_end::settling && l->record && !is_new) {
+        settle(*l->record, accepted);
+        l->record->owner = l;
+        return driver_.defer(*this);
     }
+    l->set_host(nullptr, nullptr);
+    if (session_record* record = std::exchange(l->record, nullptr)) {
+        if (is_new) {
+            table_.remove(*record);
+        } else if (how == link_end::stored) {
+            table_.shelve(*record, add_saturated(driver_.now(), socket_options_->session_ttl));
+            refuse_waiting(record->serial);
+        } else {
+            settle(*record, accepted);
+            record->settled = true;
+        }
+    }
+    on_link_gone(who);
     // Still inside its own function: it goes at the end of the turn.
     if (auto node = unconfirmed_.extract(l)) ended_.insert(std::move(node));
     driver_.defer(*this);
 }
 
+// A tombstone serves its time; that of a client who keeps its session on disk until it has another.
+template <class P>
+void listener_core<P>::settle(session_record& record, std::optional<std::uint64_t> accepted) {
+    const bool for_ever = P::store::durable && record.peer_durable;
+    const time_point expires = for_ever ? never : add_saturated(driver_.now(), socket_options_->session_ttl);
+    if (record.alive) table_.bury(record, accepted, expires);
+    if (for_ever) record.expires = never;
+    record.settled = false;
+}
+
 template <class P>
 void listener_core<P>::on_link_gone(void* who) noexcept {
     auto* l = static_cast<link<P>*>(who);
+    if (session_record* record = std::exchange(l->record, nullptr)) {
+        record->state = nullptr;
+        record->owner = nullptr;
+    }
     (l->host_prev ? l->host_prev->host_next : links_) = l->host_next;
     if (l->host_next) l->host_next->host_prev = l->host_prev;
     l->host_next = l->host_prev = nullptr;

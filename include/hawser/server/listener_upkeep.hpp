@@ -44,7 +44,8 @@ duration listener_core<P>::sweep_interval() const noexcept {
 
 template <class P>
 void listener_core<P>::on_sweep(time_point now) {
-    table_.expire(now, [](session::session_record& record) {
+    table_.expire(now, [this](session::session_record& record) {
+        if (!record.owner) return expire_stored(record);
         static_cast<link<P>*>(record.owner)->end_session(errc::session_expired, std::nullopt);
     });
     forget_unused_dedup(now, duration{socket_options_->dedup.dedup_ttl});
@@ -56,6 +57,7 @@ template <class P>
 void listener_core<P>::run() {
     ended_.clear();
     parting_.clear();
+    erase_forgotten();
     if (!orphaned_ && (!closed_ || links_)) return;
     while (!closers_.empty()) closers_.pop_front().done({});
     sweep_.cancel();
@@ -77,6 +79,7 @@ void listener_core<P>::abandon() noexcept {
     const auto unclaimed = std::move(unclaimed_);
     const auto unconfirmed = std::move(unconfirmed_);
     const auto ended = std::move(ended_);
+    const auto catalog = std::move(catalog_);
 }
 
 }  // namespace hawser::inline v0::detail

@@ -2,7 +2,7 @@
 /// \file
 /// One end of a hawser.v1 session: frames in, frames and actions out. Sans-I/O.
 /// Definitions: detail/handshake.hpp (how a link attaches), detail/data_path.hpp (what comes in
-/// afterwards), detail/output.hpp (what goes out).
+/// afterwards), detail/output.hpp (what goes out), detail/restoring.hpp (what a store gives back).
 #pragma once
 
 #include <hawser/protocol/session/action.hpp>
@@ -11,10 +11,12 @@
 #include <hawser/protocol/session/endpoint_options.hpp>
 #include <hawser/protocol/session/inbox.hpp>
 #include <hawser/protocol/session/outbox.hpp>
+#include <hawser/protocol/session/session_state.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace hawser::inline v0 {
@@ -45,22 +47,29 @@ public:
     /// Client: a link is open. RESUME is written where there is a session, else HELLO.
     void attach_client() noexcept;
     /// Server: HELLO arrived on a new link. Returns none, or why the link must be closed.
-    [[nodiscard]] std::error_code attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token);
+    /// `facts` go into the store.
+    [[nodiscard]] std::error_code attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token,
+                                               const server_facts& facts = {});
     /// Server: RESUME was found good by the session table; `token` is the new one.
-    void attach_resume(const resume& r, const resume_token& token);
+    void attach_resume(const resume& r, const resume_token& token, const server_facts& facts = {});
     /// The link is gone. The session stays.
     void detach() noexcept;
     /// The session is over, with the position of the peer where it is known. Outcomes follow;
     /// what may be sent again returns to the queue. The positions of `in()` stay until the next
     /// epoch begins, for a tombstone.
     void end_epoch(std::optional<std::uint64_t> position);
+    /// The session is over, and so is the socket: what a tombstone tells goes into the store. Outcomes are the
+    /// business of `out()`.
+    void bury(std::optional<std::uint64_t> told);
+    /// What an earlier process left. Before the first link. Throws std::bad_alloc. Error: `store_corrupt`.
+    [[nodiscard]] std::error_code restore(store_image image, time_point now);
 
     // ---- input: detail/data_path.hpp -------------------------------------------------------
 
     [[nodiscard]] action on_frame(byte_view frame, time_point now);
     /// The application took responsibility for `seq` (or is being handed it, on hand-off).
-    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now) {
-        if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now);
+    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, store_effect effect = {}) {
+        if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now, std::move(effect));
     }
     void on_time(time_point now) noexcept { in_.on_time(now); }
     [[nodiscard]] time_point deadline() const noexcept {
@@ -82,11 +91,6 @@ public:
     [[nodiscard]] bool commit_pending() const noexcept { return log_.dirty(); }
     [[nodiscard]] std::uint64_t last_lsn() const noexcept { return log_.last(); }
     [[nodiscard]] std::uint64_t durable_lsn() const noexcept { return log_.durable(); }
-    /// What the store remembers of an earlier incarnation. Before the first link.
-    void set_identity(const origin_id& origin, std::uint32_t boot) noexcept {
-        options_.origin = origin;
-        options_.boot = boot;
-    }
 
     // ---- output: detail/output.hpp ---------------------------------------------------------
 
@@ -113,6 +117,7 @@ public:
     [[nodiscard]] bool has_epoch() const noexcept { return has_epoch_; }
     [[nodiscard]] const epoch_id& epoch() const noexcept { return epoch_; }
     [[nodiscard]] const origin_id& peer_origin() const noexcept { return peer_origin_; }
+    [[nodiscard]] bool peer_durable() const noexcept { return peer_durable_; }
     [[nodiscard]] std::uint64_t epoch_serial() const noexcept { return epoch_serial_; }
     [[nodiscard]] std::uint64_t peer_max_message_size() const noexcept { return peer_max_message_; }
     [[nodiscard]] const endpoint_options& options() const noexcept { return options_; }
@@ -133,7 +138,7 @@ private:
     void open_with(opening frame, std::uint64_t after_lsn) noexcept;
     void begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages, std::uint64_t credit_bytes) noexcept;
     void set_peer_limit(std::uint64_t bytes) noexcept;
-    std::uint64_t log_epoch();
+    std::uint64_t log_epoch(const server_facts* facts = nullptr);
     void confirm();
     [[nodiscard]] bool awaits_answer() const noexcept;
     [[nodiscard]] action on_welcome(byte_view frame, const envelope& e);
@@ -171,6 +176,8 @@ private:
     bool has_epoch_ = false;
     bool resuming_ = false;  // server: the present attach is not the session's first
     bool gap_seen_ = false;
+    bool peer_durable_ = false;
+    bool peer_dedup_kept_ = false;
     std::uint64_t attempt_ = 0;
     std::uint64_t opening_lsn_ = 0;    // the opening frame waits until the journal is durable up to here
     std::uint64_t ended_lsn_ = 0;      // record of the last epoch's end
@@ -190,3 +197,4 @@ private:
 #include <hawser/protocol/session/detail/handshake.hpp>
 #include <hawser/protocol/session/detail/data_path.hpp>
 #include <hawser/protocol/session/detail/output.hpp>
+#include <hawser/protocol/session/detail/restoring.hpp>

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace hawser::inline v0 {
 namespace session {
@@ -57,7 +59,7 @@ public:
         const bool in_credit = seq <= accepted_ + limits_.window_messages &&
                                pending_bytes_ + size <= limits_.window_bytes;
         if (!in_credit && !alone) return verdict::overrun;
-        (void)pending_.push_back({static_cast<std::uint64_t>(size), false});
+        (void)pending_.push_back({.size = size, .done = false});
         pending_bytes_ += size;
         received_ = seq;
         if (ack_now) due_ = seq;
@@ -65,28 +67,27 @@ public:
     }
 
     /// The application has finished with a message (or was handed it, in mode on hand-off),
-    /// in any order. Unknown and repeated numbers are ignored. Throws std::bad_alloc; it may be
-    /// called again then.
-    void finish(std::uint64_t seq, time_point now) {
+    /// in any order; `effect` goes into the transaction of the position. Unknown and repeated numbers are
+    /// ignored. Throws std::bad_alloc; it may be called again then.
+    void finish(std::uint64_t seq, time_point now, store_effect effect = {}) {
         if (seq <= accepted_ || seq > received_) return;
-        pending_[static_cast<std::size_t>(seq - accepted_ - 1)].done = true;
-        std::uint64_t prefix = 0;
-        const auto done = [this](std::uint64_t i) {
-            return pending_[static_cast<std::size_t>(i)].done || planted(bug::prefix_with_holes);
-        };
-        while (prefix < pending_.size() && done(prefix)) ++prefix;
-        if (prefix == 0) return;
-        (void)log_.add(record_kind::accepted, 0, accepted_ + prefix);
-        for (; prefix > 0; --prefix, ++accepted_) {
-            const std::uint64_t size = pending_.pop_front().size;
-            accepted_bytes_ += size;
-            pending_bytes_ -= size;
-        }
+        slot& finished = pending_[static_cast<std::size_t>(seq - accepted_ - 1)];
+        if (effect && !finished.done) finished.effect = std::make_unique<store_effect>(std::move(effect));
+        finished.done = true;
+        const std::uint64_t before = accepted_;
+        while (accept_prefix()) {}
+        if (accepted_ == before) return;
         const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
                           (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
         const bool waited_for = due_ != 0 && accepted_ >= due_ && !planted(bug::ack_now_unheeded);
         request_ack(now, half || waited_for);
         if (planted(bug::ack_before_commit)) durable_accepted_ = accepted_;
+    }
+    /// What an earlier process had accepted in the epoch that goes on.
+    void restore(std::uint64_t accepted, std::uint64_t bytes) noexcept {
+        begin_epoch();
+        received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = accepted;
+        accepted_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = bytes;
     }
 
     void begin_commit() noexcept {
@@ -133,7 +134,43 @@ public:
     [[nodiscard]] const inbox_limits& limits() const noexcept { return limits_; }
 
 private:
-    struct slot { std::uint64_t size; bool done; };
+    struct slot {
+        std::uint64_t size;
+        bool done;
+        std::unique_ptr<store_effect> effect{};
+    };
+
+    // Accepts what is finished at the front, as one record: an effect has one of its own.
+    bool accept_prefix() {
+        std::uint64_t messages = 0, bytes = 0;
+        while (messages < pending_.size()) {
+            const slot& next = pending_[static_cast<std::size_t>(messages)];
+            if ((!next.done && !planted(bug::prefix_with_holes)) || (next.effect && messages > 0)) break;
+            ++messages;
+            bytes += next.size;
+            if (next.effect) break;
+        }
+        if (messages == 0) return false;
+        log_accepted(accepted_ + messages, accepted_bytes_ + bytes);
+        for (; messages > 0; --messages, ++accepted_) {
+            const std::uint64_t size = pending_.pop_front().size;
+            accepted_bytes_ += size;
+            pending_bytes_ -= size;
+        }
+        return true;
+    }
+    void log_accepted(std::uint64_t position, std::uint64_t bytes) {
+        if (!log_.keeps_records()) return (void)log_.add(record_kind::accepted, 0, position);
+        record r{.kind = record_kind::accepted, .seq = position, .from = accepted_, .bytes = bytes};
+        auto& effect = pending_.front().effect;
+        if (effect) r.effect = std::move(*effect);
+        try {
+            (void)log_.add(std::move(r));
+        } catch (...) {
+            if (effect) *effect = std::move(r.effect);
+            throw;
+        }
+    }
 
     void request_ack(time_point now, bool at_once) noexcept {
         if (at_once) urgent_ = true;

@@ -58,10 +58,16 @@ public:
         if (keep_) pending_.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
         return ++last_;
     }
-    std::uint64_t add(record r) {
-        if (keep_) pending_.push_back(std::move(r));
+    /// Throws std::bad_alloc, and `r` is unchanged.
+    std::uint64_t add(record&& r) {
+        if (keep_) {
+            r.epoch = epoch_;
+            pending_.push_back(std::move(r));
+        }
         return ++last_;
     }
+    /// The epoch that records belong to from here on.
+    void begin_epoch(const epoch_id& epoch) noexcept { epoch_ = epoch; }
     [[nodiscard]] bool keeps_records() const noexcept { return keep_; }
     [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
     [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }
@@ -87,6 +93,7 @@ private:
     std::uint64_t in_flight_ = 0;
     std::uint64_t durable_ = 0;
     std::vector<record> pending_;
+    epoch_id epoch_{};
 };
 
 }  // namespace session

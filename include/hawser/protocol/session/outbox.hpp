@@ -8,6 +8,7 @@
 #include <hawser/core/ring.hpp>
 #include <hawser/protocol/session/journal.hpp>
 #include <hawser/protocol/session/outcome_log.hpp>
+#include <hawser/protocol/session/stored_session.hpp>
 #include <hawser/protocol/session/waiting_queue.hpp>
 
 #include <algorithm>
@@ -86,6 +87,33 @@ public:
     }
     /// A message that does not pass through the queue takes its counter here.
     [[nodiscard]] std::uint64_t take_counter() noexcept { return next_counter_++; }
+    /// What an earlier process left, with its window where the epoch goes on. Before the first message. Throws
+    /// std::bad_alloc. Error: `store_corrupt`, for numbers that contradict each other.
+    [[nodiscard]] std::error_code restore(store_image& image, std::uint64_t id_base, time_point now) {
+        begin_epoch(id_base, 0, 0);
+        next_counter_ = planted(bug::ids_used_again) ? image.outbox.size() + 1 : image.next_counter;
+        // The window in its order, then what was in an earlier one, then the rest as it came.
+        std::sort(image.outbox.begin(), image.outbox.end(), [](const stored_message& x, const stored_message& y) {
+            if ((x.seq == 0) != (y.seq == 0)) return x.seq != 0;
+            if (x.seq != y.seq) return x.seq < y.seq;
+            return x.written != y.written ? x.written : x.counter < y.counter;
+        });
+        std::uint64_t last = 0;
+        for (stored_message& m : image.outbox) {
+            if (m.counter == 0 || m.counter >= next_counter_ || (m.seq != 0 && last != 0 && m.seq != last + 1))
+                return errc::store_corrupt;
+            if (m.seq != 0) last = m.seq;
+            restore_one(m, now);
+        }
+        if (last != 0 && last != image.assigned) return errc::store_corrupt;
+        next_seq_ = image.assigned + 1;
+        written_ = image.assigned;
+        assigned_bytes_ = image.assigned_bytes;
+        acked_ = image.assigned - window_.size();
+        acked_bytes_ = window_.empty() ? assigned_bytes_ : window_.front().end_offset - window_.front().body.size();
+        cursor_ = acked_ + 1;
+        return {};
+    }
     /// Counters up to `last` were given elsewhere. Before the first message.
     void begin_after(std::uint64_t last) noexcept { next_counter_ = last + 1; }
     /// Calls `visit(message)` for each that is not reported yet, until it returns true; it has a
@@ -182,14 +210,14 @@ public:
         credit_bytes_ = std::max(credit_bytes_, bytes);
     }
 
-    /// The epoch is over. Up to `position` messages are acknowledged. With a position the rest
-    /// is sent again first, in old order; without one that holds for what was not written in
+    /// The epoch is over. Up to `position` messages are acknowledged. With a position, or with `all_again`, the
+    /// rest is sent again first, in old order; otherwise that holds for what was not written in
     /// this epoch, and the others end `unknown`.
-    void end_epoch(std::optional<std::uint64_t> position) {
+    void end_epoch(std::optional<std::uint64_t> position, bool all_again = false) {
         if (position) (void)on_ack(std::min(*position, written_));
         while (!window_.empty()) {
             const std::uint64_t seq = acked_ + window_.size();
-            if (!position && seq <= written_ && !planted(bug::unknown_sent_again)) break;
+            if (!position && !all_again && seq <= written_ && !planted(bug::unknown_sent_again)) break;
             if (planted(bug::written_flag_dropped)) window_.back().written = false;
             if (planted(bug::requeued_behind)) (void)queue_.push_back(std::move(window_.back()));
             else queue_.push_front(window_.back());
@@ -251,6 +279,17 @@ private:
                          .counter = e.counter,
                          .body = e.body,
                          .key = e.key ? *e.key : std::string()});
+    }
+    void restore_one(stored_message& m, time_point now) {
+        entry e;
+        e.counter = m.counter;
+        e.end_offset = m.bytes;
+        e.body = std::move(m.body);
+        if (!m.key.empty()) e.key = std::make_unique<std::string>(std::move(m.key));
+        e.enqueued = now;
+        e.written = m.written;
+        if (m.seq != 0) (void)window_.push_back(std::move(e));
+        else (void)queue_.push_back(std::move(e));
     }
     std::uint64_t log_assigned(const entry& e) {
         if (!log_.keeps_records()) return log_.add(record_kind::assigned, e.counter, next_seq_);

@@ -5,7 +5,7 @@
 
 #include <hawser/core/time.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
-#include <hawser/protocol/session/sha256.hpp>
+#include <hawser/protocol/session/session_state.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -24,16 +24,24 @@ struct session_record {
     bool alive = true;
     bool attached = false;
     bool confirmed = false;
+    bool settled = true;         ///< a tombstone: the store has it, where one keeps it
+    bool peer_durable = false;   ///< the client's store survives its process
     std::uint64_t generation = 1;
     std::uint64_t highest_attempt = 0;
     std::string principal;
-    endpoint* state = nullptr;   ///< of the owner; null in a tombstone
+    origin_id peer_origin{};
+    endpoint* state = nullptr;   ///< of the owner; null in a tombstone, and while the session is in the store alone
     void* owner = nullptr;       ///< the shell's, given back by `decide`
     time_point expires = never;  ///< of a detached session, or of a tombstone
     bool has_position = false;
     std::uint64_t accepted = 0;  ///< of a tombstone
     session_record* older = nullptr;  ///< among the tombstones, in the order of their burial
     session_record* newer = nullptr;
+
+    /// What the store keeps of it.
+    [[nodiscard]] server_facts facts() const {
+        return {current, previous, has_previous, generation, highest_attempt, principal};
+    }
 };
 
 /// The answer to a RESUME.
@@ -43,10 +51,11 @@ struct resume_decision {
         stale,   ///< close the link; the session is untouched
         ended,   ///< as failed, and `record`'s session just became a tombstone: end its owner
         resume,  ///< attach `record`'s endpoint; its older link is superseded
+        load,    ///< `record`'s session is in the store alone: ask again when it is loaded
     };
     kind what = kind::failed;
     resume_failed answer;
-    session_record* record = nullptr;
+    session_record* record = nullptr;  ///< also of a tombstone that answers
     void* owner = nullptr;
     /// Position for the owner's own window when the session ended; none: outcomes unknown.
     std::optional<std::uint64_t> own_position;

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,29 +37,41 @@ public:
     /// Adds a session. Null when the table is full.
     session_record* add(const epoch_id& epoch, const resume_token& current, std::string principal, endpoint* state,
                         void* owner) {
-        if (records_.size() >= max_sessions_) {
-            if (!oldest_tombstone_) return nullptr;
-            remove(*oldest_tombstone_);
-        }
         if (planted(bug::hello_replaces))
             for (auto& each : records_) each.second->alive = false;
-        const std::uint64_t serial = last_serial_ + 1;
         auto record = std::make_unique<session_record>();
-        record->serial = serial;
         record->epoch = epoch;
         record->current = sha256(current);
         record->principal = std::move(principal);
         record->state = state;
         record->owner = owner;
-        const auto at = records_.emplace(serial, std::move(record)).first;
-        try {
-            by_token_.emplace(at->second->current, at->second.get());
-        } catch (...) {
-            records_.erase(at);
-            throw;
-        }
-        last_serial_ = serial;
-        return at->second.get();
+        return insert(std::move(record));
+    }
+    /// Adds a session that an earlier process left, without its endpoint: alive and detached, or a tombstone.
+    /// Null when the table is full.
+    session_record* restore(const epoch_id& epoch, const session_state& s, bool alive, std::optional<std::uint64_t> position,
+                            time_point expires) {
+        auto record = std::make_unique<session_record>();
+        record->epoch = epoch;
+        record->current = s.server.current;
+        record->previous = s.server.previous;
+        record->has_previous = s.server.has_previous;
+        record->generation = s.server.generation;
+        record->highest_attempt = s.server.highest_attempt;
+        record->principal = s.server.principal;
+        record->peer_origin = s.peer_origin;
+        record->peer_durable = s.peer_durable;
+        record->confirmed = true;
+        record->expires = expires;
+        session_record* kept = insert(std::move(record));
+        if (kept && !alive) bury(*kept, position, expires);
+        return kept;
+    }
+    /// The owner let go of it, but the store has it: a RESUME loads it.
+    void shelve(session_record& s, time_point expires) noexcept {
+        detach(s, expires);
+        s.state = nullptr;
+        s.owner = nullptr;
     }
 
     /// Rule 13: one atomic step, after authentication. The rows are those of docs/protocol.md.
@@ -70,10 +83,11 @@ public:
         if (!s || forgotten || foreign) return failed(resume_failure::unknown, std::nullopt);
         // Row 2.
         if (r.attempt <= s->highest_attempt && !planted(bug::stale_resume_taken)) return stale();
+        if (s->alive && !s->state) return needs_load(*s);
         s->highest_attempt = r.attempt;
         // Rows 3 and 4.
         const bool answers = s->has_position && !planted(bug::tombstone_without_position);
-        if (!s->alive) return failed(resume_failure::ended, answers ? std::optional(s->accepted) : std::nullopt);
+        if (!s->alive) return failed(resume_failure::ended, answers ? std::optional(s->accepted) : std::nullopt, s);
         if (r.epoch != s->epoch && !planted(bug::epoch_not_compared)) return failed(resume_failure::epoch, std::nullopt);
         return decide_alive(*s, r, now);
     }
@@ -117,10 +131,18 @@ public:
         s.expires = planted(bug::no_tombstone) ? time_point::min() : expires;
     }
     void remove(session_record& s) noexcept {
+        if (on_removed) on_removed(s);
         if (!s.alive) unlink_tombstone(s);
         by_token_.erase(s.current);
         if (s.has_previous) by_token_.erase(s.previous);
         records_.erase(s.serial);
+    }
+    /// Removes the tombstones that `origin` of this principal does not need any more: it has a new session.
+    void forget_tombstones(const origin_id& origin, std::string_view principal) noexcept {
+        for (session_record* s = oldest_tombstone_; s;) {
+            session_record& present = *std::exchange(s, s->newer);
+            if (present.settled && present.peer_origin == origin && present.principal == principal) remove(present);
+        }
     }
     /// Lifetime of tombstones made by `decide`.
     void set_tombstone_ttl(duration ttl) noexcept { tombstone_ttl_ = ttl; }
@@ -140,6 +162,13 @@ public:
         }
     }
     [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
+    /// A session by its `serial`, or null.
+    [[nodiscard]] session_record* find_serial(std::uint64_t serial) noexcept {
+        const auto it = records_.find(serial);
+        return it == records_.end() ? nullptr : it->second.get();
+    }
+
+    std::function<void(session_record&)> on_removed;  ///< told of each that goes; must not throw
 
 private:
     // Tokens are random, so any part of their hash is a good hash.
@@ -151,6 +180,26 @@ private:
         }
     };
 
+    session_record* insert(std::unique_ptr<session_record> record) {
+        if (records_.size() >= max_sessions_) {
+            if (!oldest_tombstone_) return nullptr;
+            remove(*oldest_tombstone_);
+        }
+        const std::uint64_t serial = last_serial_ + 1;
+        record->serial = serial;
+        session_record& kept = *records_.emplace(serial, std::move(record)).first->second;
+        try {
+            by_token_.emplace(kept.current, &kept);
+            if (kept.has_previous) by_token_.emplace(kept.previous, &kept);
+        } catch (...) {
+            by_token_.erase(kept.current);
+            records_.erase(serial);
+            throw;
+        }
+        last_serial_ = serial;
+        return &kept;
+    }
+
     [[nodiscard]] session_record* find(const resume_token& t) const noexcept {
         const token_hash hash = sha256(t);
         const auto it = by_token_.find(hash);
@@ -161,7 +210,9 @@ private:
     [[nodiscard]] resume_decision decide_alive(session_record& s, const resume& r, time_point now) {
         const outbox& out = s.state->out();
         const inbox& in = s.state->in();
-        const std::uint64_t accepted = in.durable_accepted();
+        // What is being committed counts: nobody is told before that is done (`settled`).
+        const bool waits = s.state->options().durable;
+        const std::uint64_t accepted = waits ? in.accepted() : in.durable_accepted();
         if (r.accepted > out.written_through() && !planted(bug::client_ahead_taken))
             return ended(s, resume_failure::regressed, accepted, std::nullopt, now);
         if (in.received() >= r.next_seq && !planted(bug::client_behind_taken))
@@ -182,8 +233,16 @@ private:
         d.what = resume_decision::kind::stale;
         return d;
     }
-    [[nodiscard]] static resume_decision failed(resume_failure reason, std::optional<std::uint64_t> accepted) noexcept {
+    [[nodiscard]] static resume_decision needs_load(session_record& s) noexcept {
         resume_decision d;
+        d.what = resume_decision::kind::load;
+        d.record = &s;
+        return d;
+    }
+    [[nodiscard]] static resume_decision failed(resume_failure reason, std::optional<std::uint64_t> accepted,
+                                                session_record* tombstone = nullptr) noexcept {
+        resume_decision d;
+        d.record = tombstone;
         d.answer = {reason, accepted.has_value(), accepted.value_or(0)};
         return d;
     }

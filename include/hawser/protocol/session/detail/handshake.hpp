@@ -25,10 +25,12 @@ inline void endpoint::detach() noexcept {
 
 // ---- server ------------------------------------------------------------------------------------
 
-inline std::error_code endpoint::attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token) {
+inline std::error_code endpoint::attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token,
+                                              const server_facts& facts) {
     if (h.version_min > version || h.version_max < version) return errc::session_version;
     peer_origin_ = h.origin;
     peer_id_base_ = h.id_base;
+    peer_durable_ = h.durable;
     set_peer_limit(h.max_message_size);
     features_ = h.features & offered_features();
     epoch_ = epoch;
@@ -36,16 +38,16 @@ inline std::error_code endpoint::attach_hello(const hello& h, const epoch_id& ep
     begin_epoch(out_.id_base(), h.credit_messages, h.credit_bytes);
     phase_ = phase::awaiting_confirm;
     resuming_ = false;
-    open_with(opening::welcome, log_epoch());
+    open_with(opening::welcome, log_epoch(&facts));
     return {};
 }
-inline void endpoint::attach_resume(const resume& r, const resume_token& token) {
+inline void endpoint::attach_resume(const resume& r, const resume_token& token, const server_facts& facts) {
     token_ = token;
     (void)out_.on_ack(r.accepted);
     out_.attach();
     phase_ = phase::awaiting_confirm;
     resuming_ = true;
-    open_with(opening::resumed, log_epoch());
+    open_with(opening::resumed, log_epoch(&facts));
 }
 // The first frame of the client after WELCOME or RESUMED is an ACK; until then nothing else may
 // come, and until then the previous token stays good.
@@ -77,6 +79,8 @@ inline action endpoint::on_welcome(byte_view frame, const envelope& e) {
     if ((w.features & ~offered_features()) != 0) return fail(errc::session_protocol);
     peer_origin_ = w.origin;
     peer_id_base_ = w.id_base;
+    peer_durable_ = w.durable;
+    peer_dedup_kept_ = w.dedup_kept;
     set_peer_limit(w.max_message_size);
     features_ = w.features;
     epoch_ = w.epoch;
@@ -135,24 +139,43 @@ inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_me
     has_epoch_ = true;
     gap_seen_ = false;
     ++epoch_serial_;
+    log_.begin_epoch(epoch_);
     out_.begin_epoch(id_base, credit_messages, credit_bytes);
     in_.begin_epoch();
 }
+// HELLO waits for the outcomes as well as for the end itself.
 inline void endpoint::end_epoch(std::optional<std::uint64_t> position) {
-    ended_lsn_ = log_.add({.kind = record_kind::epoch_ended, .epoch = epoch_});
-    out_.end_epoch(position);
-    // HELLO waits for the outcomes as well as for the end itself.
+    if (has_epoch_) (void)log_.add({.kind = record_kind::epoch_ended});
+    out_.end_epoch(position, options_.send_again && peer_dedup_kept_);
     ended_lsn_ = log_.last();
     if (has_epoch_) ++epoch_serial_;
     has_epoch_ = false;
     gap_seen_ = false;
 }
+inline void endpoint::bury(std::optional<std::uint64_t> told) {
+    if (!has_epoch_) return;
+    (void)log_.add({.kind = record_kind::epoch_ended, .has_position = told.has_value(), .seq = told.value_or(0)});
+    ++epoch_serial_;
+    has_epoch_ = false;
+}
 inline void endpoint::set_peer_limit(std::uint64_t bytes) noexcept {
     peer_max_message_ = bytes;
     out_.set_max_body(bytes);
 }
-inline std::uint64_t endpoint::log_epoch() {
-    return log_.add({.kind = record_kind::epoch_begun, .epoch = epoch_});
+inline std::uint64_t endpoint::log_epoch(const server_facts* facts) {
+    if (!log_.keeps_records()) return log_.add(record_kind::epoch_begun, 0);
+    session_state s;
+    s.origin = options_.origin;
+    s.peer_origin = peer_origin_;
+    s.id_base = out_.epoch_id_base();
+    s.peer_id_base = peer_id_base_;
+    s.features = features_;
+    s.peer_max_message = peer_max_message_;
+    s.peer_durable = peer_durable_;
+    s.peer_dedup_kept = peer_dedup_kept_;
+    if (facts) s.server = *facts;
+    else s.token = token_;
+    return log_.add({.kind = record_kind::epoch_begun, .state = encode(s)});
 }
 
 }  // namespace session

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// What a simulated machine keeps of its sessions, and of what applications did together with them.
+#pragma once
+
+#include <hawser/core/planted.hpp>
+#include <hawser/store/store.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hawser::inline v0::testing {
+
+/// What an application does in a simulated store's transaction: it appends rows to a table of its own.
+class transaction final : public store_transaction {
+public:
+    /// Internal: made by the store.
+    explicit transaction(std::vector<std::string>& rows) noexcept : rows_(rows) {}
+    /// Appends a row.
+    void append(std::string row) { rows_.push_back(std::move(row)); }
+
+private:
+    std::vector<std::string>& rows_;
+};
+
+/// What happens to an operation of a simulated store.
+enum class store_fault : std::uint8_t {
+    none,         ///< it is done
+    fails,        ///< it is not, and its client is told
+    lost_before,  ///< it is not, and nobody is told: its process dies first
+    lost_after,   ///< it is, and nobody is told
+};
+
+/// The streams of one machine, and a table of its application. Thread safety: none.
+class stored_streams {
+public:
+    duration delay = milliseconds{3};         ///< of each operation
+    std::function<store_fault()> on_operation{};  ///< asked before each operation; empty: nothing goes wrong
+    std::uint64_t operations = 0;             ///< so far
+    std::uint64_t commits = 0;                ///< so far, of those that were done
+    std::uint64_t records = 0;                ///< so far, in those
+
+    /// What effects appended, in the order of their transactions.
+    [[nodiscard]] const std::vector<std::string>& rows() const noexcept { return rows_; }
+    /// A stream, made if it is new.
+    [[nodiscard]] const store_image& image(const std::string& name) { return streams_[name].image; }
+    /// Streams there are.
+    [[nodiscard]] std::size_t size() const noexcept { return streams_.size(); }
+
+    /// The name of the stream. Precondition: there is one.
+    [[nodiscard]] std::string only_name() const { return streams_.begin()->first; }
+
+    /// \cond internal
+    [[nodiscard]] store_fault next_fault() {
+        ++operations;
+        return on_operation ? on_operation() : store_fault::none;
+    }
+    [[nodiscard]] bool open(const std::string& name, const void* who) {
+        const void*& user = streams_[name].user;
+        if (user && user != who) return false;
+        user = who;
+        return true;
+    }
+    void close(const std::string& name, const void* who) noexcept {
+        const auto s = streams_.find(name);
+        if (s != streams_.end() && s->second.user == who) s->second.user = nullptr;
+    }
+    void erase(const std::string& name) { streams_.erase(name); }
+    [[nodiscard]] std::error_code begin_process(const std::string& name, const session::origin_id& fresh) {
+        stream& s = streams_[name];
+        if (!std::exchange(s.known, true)) s.image.origin = fresh;
+        s.image.boot = ++s.boots;
+        return {};
+    }
+    [[nodiscard]] std::vector<stored_session> sessions() const {
+        std::vector<stored_session> all;
+        for (const auto& [name, s] : streams_) {
+            if (!name.starts_with(session_stream_prefix)) continue;
+            const store_image& i = s.image;
+            all.push_back({name, i.phase, i.epoch, i.state, i.accepted, i.has_position, i.outbox.size()});
+        }
+        return all;
+    }
+    // All or none, with what effects do.
+    [[nodiscard]] std::error_code apply(const std::string& name, const std::vector<session::record>& list) {
+        store_image next = streams_[name].image;
+        std::vector<std::string> added;
+        transaction tx(added);
+        for (const session::record& r : list)
+            if (auto ec = apply(next, r, tx)) {
+                if (hawser::detail::planted(hawser::detail::bug::effect_apart)) append(added);
+                return ec;
+            }
+        ++commits;
+        records += list.size();
+        append(added);
+        streams_[name].image = std::move(next);
+        return {};
+    }
+    /// \endcond
+
+private:
+    struct stream {
+        store_image image;
+        bool known = false;
+        std::uint32_t boots = 0;
+        const void* user = nullptr;
+    };
+    void append(std::vector<std::string>& added) { std::move(added.begin(), added.end(), std::back_inserter(rows_)); }
+    [[nodiscard]] static stored_message* find(store_image& i, std::uint64_t counter) {
+        const auto m = std::find_if(i.outbox.begin(), i.outbox.end(), [&](auto& each) { return each.counter == counter; });
+        return m == i.outbox.end() ? nullptr : &*m;
+    }
+    [[nodiscard]] static std::error_code apply(store_image& i, const session::record& r, transaction& tx) {
+        using kind = session::record_kind;
+        switch (r.kind) {
+        case kind::enqueued:
+            if (r.counter < i.next_counter) return errc::store_corrupt;
+            i.next_counter = r.counter + 1;
+            i.outbox.push_back({.counter = r.counter, .body = r.body, .key = r.key});
+            return {};
+        case kind::assigned: return assign(i, r);
+        case kind::finished: {
+            const auto count = std::erase_if(i.outbox, [&](auto& m) { return m.counter == r.counter; });
+            return count == 1 ? std::error_code{} : make_error_code(errc::store_corrupt);
+        }
+        case kind::accepted: return accept(i, r, tx);
+        case kind::epoch_begun: begin_epoch(i, r); return {};
+        case kind::epoch_ended: return end_epoch(i, r);
+        }
+        return errc::store_corrupt;
+    }
+    [[nodiscard]] static std::error_code assign(store_image& i, const session::record& r) {
+        stored_message* m = find(i, r.counter);
+        if (!m || m->seq != 0 || r.seq != i.assigned + 1 || i.phase != epoch_phase::alive) return errc::store_corrupt;
+        m->seq = i.assigned = r.seq;
+        m->bytes = i.assigned_bytes = r.bytes;
+        m->written = true;
+        return {};
+    }
+    [[nodiscard]] static std::error_code accept(store_image& i, const session::record& r, transaction& tx) {
+        const bool ours = i.phase == epoch_phase::alive && i.epoch == r.epoch && i.accepted == r.from;
+        if (!ours) return errc::store_corrupt;
+        i.accepted = r.seq;
+        i.accepted_bytes = r.bytes;
+        try {
+            return r.effect ? r.effect(tx) : std::error_code{};
+        } catch (...) {
+            return errc::handler_failed;
+        }
+    }
+    static void begin_epoch(store_image& i, const session::record& r) {
+        if (i.phase != epoch_phase::alive || i.epoch != r.epoch)
+            i.accepted = i.accepted_bytes = i.assigned = i.assigned_bytes = 0;
+        i.phase = epoch_phase::alive;
+        i.epoch = r.epoch;
+        i.state = r.state;
+        i.has_position = false;
+    }
+    [[nodiscard]] static std::error_code end_epoch(store_image& i, const session::record& r) {
+        if (i.phase != epoch_phase::alive || i.epoch != r.epoch) return errc::store_corrupt;
+        if (r.has_position && r.seq != i.accepted) return errc::store_corrupt;
+        i.phase = epoch_phase::ended;
+        i.has_position = r.has_position;
+        for (stored_message& m : i.outbox) m.seq = m.bytes = 0;
+        return {};
+    }
+
+    std::map<std::string, stream> streams_;
+    std::vector<std::string> rows_;
+};
+
+}  // namespace hawser::inline v0::testing
