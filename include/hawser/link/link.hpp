@@ -12,6 +12,7 @@
 #include <hawser/link/dedup_state.hpp>
 #include <hawser/link/feed_state.hpp>
 #include <hawser/link/sender_queue.hpp>
+#include <hawser/link/traffic.hpp>
 #include <hawser/link/wire.hpp>
 #include <hawser/options.hpp>
 #include <hawser/policies.hpp>
@@ -351,9 +352,17 @@ private:
     void expire(time_point now);
     void beat(time_point now);
 
+    void count_sent(std::size_t bytes) {
+        if (traffic_.sent(bytes)) driver_.defer(*this);
+    }
+    void count_received(std::size_t bytes) {
+        if (traffic_.received(bytes)) driver_.defer(*this);
+    }
+
     driver& driver_;
     std::shared_ptr<const options> options_;
     [[no_unique_address]] policy_objects<P> objects_;
+    [[no_unique_address]] traffic<typename P::metrics> traffic_;
     [[no_unique_address]] typename P::breaker breaker_;
     [[no_unique_address]] typename P::heartbeat heartbeat_;
     [[no_unique_address]] typename P::overflow overflow_;

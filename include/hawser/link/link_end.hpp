@@ -9,6 +9,7 @@ namespace hawser::inline v0::detail {
 
 template <class P>
 link<P>::~link() {
+    traffic_.count(objects_.metrics);
     if (host_) host_->on_link_gone(this);
     driver_.delist(*this);
     if (sender_queue* q = open_senders_) (void)q->close();

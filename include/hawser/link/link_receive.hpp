@@ -141,8 +141,7 @@ void link<P>::handler_gave_up(handler_criticality how) noexcept {
 
 template <class P>
 HAWSER_IN_LINE inline void link<P>::deliver_plain(byte_view payload, bool text) {
-    count(counter::messages_received);
-    count(counter::bytes_received, payload.size());
+    count_received(payload.size());
     const auto kind = text ? message_kind::text : message_kind::binary;
     if (feed_on_) return deliver_feed({.bytes = payload, .kind = kind});
     if (on_message_ && !held_ && ready_.empty()) return call_handler({.bytes = payload, .kind = kind});
@@ -165,8 +164,7 @@ HAWSER_OUT_OF_LINE void link<P>::keep_plain(byte_view payload, message_kind kind
 
 template <class P>
 void link<P>::deliver(const session::action& a) {
-    count(counter::messages_received);
-    count(counter::bytes_received, a.payload.size());
+    count_received(a.payload.size());
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();
     if ((!on_message_ && !on_transaction_) || held_ || !ready_.empty() ||

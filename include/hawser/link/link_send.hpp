@@ -62,8 +62,7 @@ send_result link<P>::try_send(byte_view bytes, message_kind kind) {
     if (direct() && state_ != connection_state::closing) {
         const auto op = kind == message_kind::text ? ws::opcode::text : ws::opcode::binary;
         if (auto ec = wire_->send(op, {}, bytes)) return {ec, {}};
-        count(counter::messages_sent);
-        count(counter::bytes_sent, bytes.size());
+        count_sent(bytes.size());
         return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
     }
     return try_send(message::copy(bytes, kind), {});
@@ -76,8 +75,7 @@ send_result link<P>::try_send(const message& body, std::string_view key) {
     if (direct()) {
         const auto op = body.is_text() ? ws::opcode::text : ws::opcode::binary;
         if (auto ec = wire_->send(op, {}, body)) return {ec, {}};
-        count(counter::messages_sent);
-        count(counter::bytes_sent, body.size());
+        count_sent(body.size());
         return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
     }
     return {{}, {put(body, key)}};
@@ -151,8 +149,7 @@ void link<P>::write_plain() {
         if (const auto ec = wire_->send(op, {}, *body)) {
             session_->out().undo_plain();
         } else {
-            count(counter::messages_sent);
-            count(counter::bytes_sent, body->size());
+            count_sent(body->size());
         }
         begin_commit();
     }

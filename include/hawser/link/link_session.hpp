@@ -49,8 +49,12 @@ void link<P>::write_session() {
         std::error_code ec;
         if (frame->body) {
             ec = wire_->send(ws::opcode::binary, frame->head, *frame->body);
-            count(frame->again ? counter::messages_replayed : counter::messages_sent);
-            count(counter::bytes_sent, frame->body->size());
+            if (frame->again) {
+                count(counter::messages_replayed);
+                count(counter::bytes_sent, frame->body->size());
+            } else {
+                count_sent(frame->body->size());
+            }
         } else {
             ec = wire_->send(ws::opcode::binary, frame->head, byte_view{});
         }
@@ -152,6 +156,7 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
 // The end of a turn: what it caused leaves together.
 template <class P>
 void link<P>::run() {
+    traffic_.count(objects_.metrics);
     try {
         if (orphaned) {
             // The end of a session is on its way to the store: it is waited for.

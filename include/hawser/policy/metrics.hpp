@@ -96,8 +96,9 @@ struct metrics_snapshot {
 };
 
 /// A handle to one block of counters (about 9 KB) that sockets and threads share.
-/// Thread safety: all members, of one or several copies, at once. Relaxed atomic additions;
-/// give threads sinks of their own and add the snapshots up if the sharing shows in a profile.
+/// Thread safety: all members, of one or several copies, at once. Relaxed atomic additions; a socket counts the
+/// messages and bytes of a read batch together, at its end. Give threads sinks of their own and add the snapshots
+/// up if the sharing shows in a profile.
 class counting_metrics {
 public:
     static constexpr bool enabled = true;  ///< things are counted
