@@ -2,14 +2,18 @@
 """./run bench: our echo server beside the floor and beside other libraries, in one interleaved run."""
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import budgets
 import compile_time
+import picture
 import report
 from grid import GRID
 from measure import count_syscalls, measure, say, verify
+from whole import PARTS, measure_whole
 from servers import Failed, Load, given_server, known_servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +30,10 @@ def arguments():
     p.add_argument("--server", action="append", metavar="NAME", help="only these servers and --peer; repeatable")
     p.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND",
                    help="one more echo server; COMMAND contains {port}; repeatable")
+    p.add_argument("--grid", action="store_true", help="the grid alone, without fan-out, sessions, memory and the others")
+    p.add_argument("--skip", action="append", default=[], choices=[*PARTS, "compile_time"], help="not this one beside the grid; repeatable")
+    p.add_argument("--picture", type=Path, metavar="FILE", help="also draws the grid as SVG")
+    p.add_argument("--again", type=Path, metavar="FILE", help="measures nothing: the tables and the picture of a --json run")
     p.add_argument("--micro", action="store_true", help="instead: the parts, by Google Benchmark")
     p.add_argument("--compile-time", action="store_true", help="instead: how long the compiler takes for an echo server")
     a = p.parse_args()
@@ -54,17 +62,31 @@ def chosen_grid(a):
     return grid
 
 
-def echo_benchmark(a):
+def measured(a):
     servers, grid, load = chosen_servers(a), chosen_grid(a), Load(a.build)
     if not servers:
         raise Failed("no server is left to measure")
-    result = {"machine": report.machine(), "seconds": a.seconds, "rounds": a.rounds}
+    result = {"machine": report.machine(), "seconds": a.seconds, "rounds": a.rounds,
+              "servers": [report.server_line(s, a.build) for s in servers]}
     say("Verifying")
     result["verified"] = verify(load, servers, grid, min(a.seconds, 0.3))
     say(f"Measuring: {len(servers)} servers, {len(grid)} works, {a.rounds} rounds of {a.seconds} s")
     result["results"] = measure(load, servers, grid, a.seconds, a.rounds)
     result["syscalls"] = {} if a.quick else count_syscalls(load, servers, grid, min(a.seconds, 0.3))
-    return json.dumps(result) if a.json else report.text(result, servers, a.build)
+    if not (a.grid or a.work or a.server):
+        result["parts"], result["failures"] = measure_whole(a)
+        if not a.quick and "compile_time" not in a.skip:
+            result["compile_time"] = compile_time.measure(ROOT, a.build, 1)
+    result["machine"]["load_average_end"] = os.getloadavg()[0]
+    return result
+
+
+def echo_benchmark(a):
+    result = json.loads(a.again.read_text()) if a.again else measured(a)
+    result["budgets"] = list(budgets.judged(result))
+    if a.picture:
+        a.picture.write_text(picture.draw(result))
+    return result
 
 
 def micro_benchmarks(a):
@@ -86,7 +108,9 @@ def main():
             times = compile_time.measure(ROOT, a.build, 1 if a.quick else 3)
             print(json.dumps(times) if a.json else compile_time.text(times))
         else:
-            print(echo_benchmark(a))
+            result = echo_benchmark(a)
+            print(json.dumps(result) if a.json else report.text(result))
+            return 1 if result.get("failures") else 0
     except Failed as e:
         say(f"bench: {e}")
         return 1

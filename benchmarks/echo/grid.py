@@ -29,5 +29,6 @@ GRID = [
     Work(1024, 50, 16, text=True),
     Work(16 * 1024, 50, 1),
     Work(64 * 1024, 50, 1),
+    Work(64 * 1024, 10, 1, text=True),
     Work(1 << 20, 1, 1),
 ]

@@ -43,7 +43,7 @@ def cpu_table(results, names):
 
 def ratio_table(results, names, key, to):
     names = [n for n in names if n != to]
-    cell = lambda row, n: f"{row['servers'][n][key]:.2f}"
+    cell = lambda row, n: "–" if row["servers"][n][key] is None else f"{row['servers'][n][key]:.2f}"
     rows = [[row["work"], *(cell(row, n) for n in names)] for row in results]
     return [f"The same as a ratio to {to} (median of the rounds' ratios):", "", *grid_lines(["work", *names], rows)]
 
@@ -58,25 +58,108 @@ def syscall_table(counts, names):
     return ["System calls of the server per message:", "", *grid_lines(["work", *names], rows)] if rows else []
 
 
-def server_lines(servers, build):
-    lines = ["Servers:"]
-    for s in servers:
-        flags = compiler_flags(build, s.source)
-        lines.append(f"  {s.name}: {s.source}{'; ' + s.note if s.note else ''}{'; ' + flags if flags else ''}")
+def server_line(s, build):
+    flags = compiler_flags(build, s.source) if s.source else ""
+    return f"{s.name}: {s.source}{'; ' + s.note if s.note else ''}{'; ' + flags if flags else ''}"
+
+
+def figure(value):
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 1000 else three_digits(value) if value else "0"
+
+
+def part_lines(parts, failures):
+    """What the parts say beyond the table of budgets."""
+    lines = []
+    for name, show in PART_LINES.items():
+        if name in failures:
+            lines.append(f"{name}: failed: {failures[name]}")
+        elif parts.get(name):
+            lines += show(parts[name])
+        elif name in parts:
+            lines.append(f"{name}: not measured, what it needs was not built.")
     return lines
 
 
-def text(report, servers, build):
-    names = [s.name for s in servers]
+def fan_out_lines(p):
+    return [f"Fan-out, 1,000 x 100 B, window 4: {figure(p['first_us'])} us per delivery, the floor {figure(p['second_us'])}."]
+
+
+def session_lines(p):
+    return [f"hawser.v1, {work}: {figure(pair['first_us'])} us, plain {figure(pair['second_us'])}, ratio {pair['ratio']:.2f}."
+            for work, pair in p.items()]
+
+
+def metrics_lines(p):
+    return [f"Counting metrics, 20 B / 50 / 16: {figure(p['first_us'])} us, without {figure(p['second_us'])}, ratio {p['ratio']:.2f}."]
+
+
+def memory_lines(p):
+    return [f"Resident bytes of an idle connection, {p['connections']:,} of them: "
+            + ", ".join(f"{name} {value:,.0f}" for name, value in p.items() if name != "connections") + "."]
+
+
+def heartbeat_lines(p):
+    return [f"A heartbeat: {figure(p['us_per_round'])} us of the server per connection and round, {p['connections']:,} connections."]
+
+
+def allocation_lines(p):
+    return [f"Allocations, {api}: {row['allocations']:,} in {row['messages']:,} messages." for api, row in p.items()]
+
+
+def thread_lines(p):
+    return [f"Threads: {count}; 1 KiB / 50 / 16: {row['messages_per_s']:,.0f} messages a second, "
+            f"server on {row['server_busy']:.2f} cores, load on {row['load_busy']:.2f}." for count, row in sorted(p.items(), key=lambda i: int(i[0]))]
+
+
+def tls_lines(p):
+    ours, raw = p["hawser"], p["asio::ssl"]
+    return [f"TLS, 1 KiB / 50 / 16: {figure(ours['echo_us'])} us, asio::ssl {figure(raw['echo_us'])}; idle {figure(ours['idle_bytes'])} B, "
+            f"asio::ssl {figure(raw['idle_bytes'])} B; a handshake {p['handshake_ratio']:.2f} of asio::ssl's."]
+
+
+def dedup_lines(p):
+    cost = lambda name: f"{p['dedup_' + name]['cpu_time']:.0f} ns (std::unordered_set {p['std_' + name]['cpu_time']:.0f})"
+    return [f"Dedup, 1 M ids: hit {cost('hit')}, miss {cost('miss')}, insertion {cost('insert_steady')}."]
+
+
+def link_lines(p):
+    return [f"From a reset to the first replayed message, {p['resets']} times: median {p['p50_ms']:.2f} ms, p99 {p['p99_ms']:.2f}, "
+            f"worst {p['worst_ms']:.2f} (at most 1 ms of backoff in it)."]
+
+
+PART_LINES = {"fan_out": fan_out_lines, "sessions": session_lines, "metrics": metrics_lines, "memory": memory_lines,
+              "heartbeats": heartbeat_lines, "allocations": allocation_lines, "threads": thread_lines, "tls": tls_lines,
+              "dedup": dedup_lines, "links": link_lines, "durable": lambda p: []}
+
+
+def budget_table(rows):
+    if not rows:
+        return []
+    cells = [[r["work"], r["against"], ("<= " if r["at_most"] else ">= ") + f"{r['budget']:g}", figure(r["figure"]),
+              "kept" if r["kept"] else "missed"] for r in rows]
+    return ["Budgets:", "", *grid_lines(["work", "against", "budget", "here", ""], cells)]
+
+
+def text(report):
     m = report["machine"]
     results = report["results"]
+    names = list(results[0]["servers"])
     parts = [[f"{m['date']}, {m['cores']} cores of {m['cpu']}, Linux {m['kernel']}, {m['compiler']}; "
-              f"{report['rounds']} rounds of {report['seconds']} s; load average at the start {m['load_average']:.1f}"],
-             server_lines(servers, build), cpu_table(results, names)]
+              f"{report['rounds']} rounds of {report['seconds']} s; load average at the start {m['load_average']:.1f}, "
+              f"at the end {m['load_average_end']:.1f}"],
+             ["Servers:", *(f"  {line}" for line in report["servers"])], cpu_table(results, names)]
     for key, to in (("to_floor", FLOOR), ("to_reference", REFERENCE)):
         if to in names:
             parts.append(ratio_table(results, names, key, to))
     parts += [latency_table(results, names), syscall_table(report["syscalls"], names)]
+    if report.get("parts"):
+        parts.append(part_lines(report["parts"], report["failures"]))
+    if report.get("compile_time"):
+        from compile_time import text as compile_text
+        parts.append([compile_text(report["compile_time"])])
+    parts.append(budget_table(report["budgets"]))
     checked = report["verified"]
     parts.append([f"Verified: {sum(checked.values()):,} messages byte by byte, none wrong."])
     return "\n\n".join("\n".join(p) for p in parts if p)

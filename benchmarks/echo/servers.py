@@ -100,19 +100,21 @@ def running(server):
 
 
 class Load:
-    """Runs the load generator against a server."""
+    """Runs a load generator against a server."""
 
-    def __init__(self, build):
-        self.program = str(Path(build) / "benchmarks/hawser_load")
+    def __init__(self, build, program="hawser_load"):
+        self.program = str(Path(build) / "benchmarks" / program)
 
     def command(self, pid, port, work, seconds, warmup, verify_every):
+        """`verify_every` is None for a program that always does."""
+        verify = [] if verify_every is None else ["--verify-every", str(verify_every)]
         return [self.program, "--port", str(port), "--server-pid", str(pid), "--core", str(cores()[1]),
                 "--milliseconds", str(max(1, round(seconds * 1000))), "--warmup", str(round(warmup * 1000)),
-                "--verify-every", str(verify_every), *work.arguments()]
+                *verify, *work.arguments()]
 
-    def run(self, server, work, seconds, warmup=0.2, verify_every=1000):
+    def run(self, server, work, seconds, warmup=0.2, verify_every=1000, extra=()):
         with running(server) as (pid, port):
-            command = self.command(pid, port, work, seconds, warmup, verify_every)
+            command = [*self.command(pid, port, work, seconds, warmup, verify_every), *extra]
             done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failed(f"{server.name}, {work.name}: {done.stderr.strip()}")

@@ -2,7 +2,8 @@
 // Loads a WebSocket echo server on loopback: one thread, one epoll set. Prints one line of JSON.
 //
 // Each connection keeps --depth messages in flight: an echo is answered by the next message, and
-// all that one read completes is answered by one write. With --server-pid the CPU time of that
+// all that one read completes is answered by one write. With --fan-out the server sends each message of the first
+// connection to all, and a delivery counts as a message. With --server-pid the CPU time of that
 // process over the measured window is read from the kernel's accounting.
 #include "../../examples/support/arguments.hpp"
 #include "connection.hpp"
@@ -12,6 +13,7 @@
 
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,7 +31,7 @@ struct settings {
     std::uint16_t port = 0;
     std::string path;
     std::size_t connections = 0, depth = 0, size = 0;
-    bool text = false;
+    bool text = false, fan_out = false, idle = false;
     std::uint64_t window_ms = 0, warmup_ms = 0, verify_every = 0;
     long server_pid = 0, core = -1;
 };
@@ -37,10 +39,14 @@ struct settings {
 settings read(int argc, char** argv) {
     examples::arguments args(argc, argv,
                              "hawser_load --port P [--path /p] [--connections N] [--depth N] [--size BYTES] [--text]\n"
-                             "  [--milliseconds N] [--warmup N] [--verify-every N (0: no content)] [--server-pid PID] [--core N]",
-                             {"--text"});
+                             "  [--milliseconds N] [--warmup N] [--verify-every N (0: no content)] [--server-pid PID] [--core N]\n"
+                             "  [--fan-out: one more connection sends, with --depth messages on their way, and all get them]\n"
+                             "  [--idle: one echo each, then wait]",
+                             {"--text", "--fan-out", "--idle"});
     settings s;
     s.text = args.flag("--text");
+    s.fan_out = args.flag("--fan-out");
+    s.idle = args.flag("--idle");
     s.port = static_cast<std::uint16_t>(args.number("--port", 9001, 1, 65535));
     s.path = args.text("--path", "/");
     s.connections = static_cast<std::size_t>(args.number("--connections", 1, 1, 100'000));
@@ -71,21 +77,38 @@ public:
     ~generator() { ::close(set_); }
 
     void run() {
-        for (std::size_t i = 0; i < settings_.connections; ++i) {
+        for (std::size_t i = 0; i < settings_.connections + (settings_.fan_out ? 1 : 0); ++i) {
             connections_.push_back(std::make_unique<load::connection>());
             connections_.back()->open(settings_.port, settings_.path, settings_.depth);
             watch(*connections_.back(), EPOLL_CTL_ADD, EPOLLIN);
         }
-        const std::uint64_t now = now_ns();
-        for (const auto& c : connections_) {
-            for (std::size_t i = 0; i < settings_.depth; ++i) c->enqueue(tape_, now);
-            flush(*c);
-        }
+        begin();
         serve_until(now_ns() + settings_.warmup_ms * 1'000'000);
+        if (settings_.idle) return stay();
         measure();
     }
 
 private:
+    void begin() {
+        const std::uint64_t now = now_ns();
+        if (settings_.fan_out) return publish(now);
+        for (const auto& c : connections_) {
+            for (std::size_t i = 0; i < (settings_.idle ? 1 : settings_.depth); ++i) c->enqueue(tape_, now);
+            flush(*c);
+        }
+    }
+    // All that the window of deliveries leaves room for.
+    void publish(std::uint64_t now) {
+        for (; (published_ + 1) * connections_.size() <= delivered_ + settings_.depth * connections_.size(); ++published_)
+            connections_.front()->enqueue(tape_, now);
+        flush(*connections_.front());
+    }
+    void stay() {
+        if (round_trips_.total() != connections_.size()) throw std::runtime_error("an echo is missing");
+        std::printf("{\"idle\": %zu}\n", connections_.size());
+        std::fflush(stdout);
+        ::usleep(static_cast<useconds_t>(settings_.window_ms * 1000));
+    }
     void watch(load::connection& c, int how, std::uint32_t events) const {
         epoll_event e{};
         e.events = events;
@@ -103,10 +126,12 @@ private:
             const std::uint64_t done = c.receive(tape_, buffer_, settings_.verify_every);
             const std::uint64_t now = now_ns();
             for (std::uint64_t i = done; i != 0; --i) {
-                round_trips_.add(now - c.sent_at(i));
-                c.enqueue(tape_, now);
+                round_trips_.add(settings_.fan_out ? 0 : now - c.sent_at(i));
+                if (!settings_.fan_out && !settings_.idle) c.enqueue(tape_, now);
             }
             last_echo_ = done != 0 ? now : last_echo_;
+            delivered_ += done;
+            if (settings_.fan_out && done != 0) publish(now);
         }
         flush(c);
     }
@@ -120,7 +145,7 @@ private:
                 const epoll_event& e = ready[static_cast<std::size_t>(i)];
                 serve(*static_cast<load::connection*>(e.data.ptr), e.events);
             }
-            if (now > last_echo_ + patience_ns) throw std::runtime_error("nothing was echoed for 10 s");
+            if (!settings_.idle && now > last_echo_ + patience_ns) throw std::runtime_error("nothing was echoed for 10 s");
         }
     }
     [[nodiscard]] std::uint64_t server_cpu() const {
@@ -151,6 +176,7 @@ private:
     std::vector<std::unique_ptr<load::connection>> connections_;
     load::histogram round_trips_;
     std::uint64_t last_echo_ = 0;
+    std::uint64_t published_ = 0, delivered_ = 0;  // fan-out
 };
 
 void pin_to(long core) {
@@ -165,6 +191,10 @@ void pin_to(long core) {
 int main(int argc, char** argv) try {
     const settings s = read(argc, argv);
     if (s.core >= 0) pin_to(s.core);
+    rlimit files{};
+    (void)::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
     generator(s).run();
     return 0;
 } catch (const std::exception& e) {

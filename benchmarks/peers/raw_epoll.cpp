@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// raw_epoll PORT: the floor. Echoes whole messages with nothing but system calls: one read per
+// raw_epoll PORT [broadcast]: the floor. Echoes whole messages with nothing but system calls: one read per
 // wake-up, one write for all that it completed. It checks nothing: no UTF-8, no limits, no close.
+// With "broadcast" all connections get what one says, in one write each.
 #include "raw_frames.hpp"
 
 #include <arpa/inet.h>
@@ -17,6 +18,8 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -53,7 +56,8 @@ struct peer {
 
 class server {
 public:
-    explicit server(std::uint16_t port) : set_(::epoll_create1(EPOLL_CLOEXEC)), listener_(listen_on(port)) {
+    server(std::uint16_t port, bool broadcast)
+        : set_(::epoll_create1(EPOLL_CLOEXEC)), listener_(listen_on(port)), broadcast_(broadcast) {
         watch(listener_, nullptr, EPOLL_CTL_ADD, EPOLLIN);
     }
     [[noreturn]] void run() {
@@ -91,10 +95,12 @@ private:
         const int on = 1;
         for (int fd; (fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
             (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            watch(fd, new peer{.fd = fd}, EPOLL_CTL_ADD, EPOLLIN);
+            peers_.push_back(new peer{.fd = fd});
+            watch(fd, peers_.back(), EPOLL_CTL_ADD, EPOLLIN);
         }
     }
-    static void drop(peer* p) {
+    void drop(peer* p) {
+        std::erase(peers_, p);
         ::close(p->fd);
         delete p;
     }
@@ -119,7 +125,13 @@ private:
         if (n <= 0) return n < 0 && errno == EAGAIN;
         const raw::echoed done = raw::echo_in_place(shared_.data(), static_cast<std::size_t>(n));
         if (done.rest != 0) keep(p, shared_.data() + done.used, done.rest);
+        if (broadcast_) return write_to_all(done);
         return done.size == 0 || write(p, shared_.data() + done.begin, done.size);
+    }
+    bool write_to_all(const raw::echoed& done) {
+        for (peer* p : peers_)
+            if (p->open && done.size != 0) (void)write(*p, shared_.data() + done.begin, done.size);
+        return true;
     }
     // Straight behind what is there, into a block of the frame's exact size.
     bool read_into_partial(peer& p) {
@@ -172,16 +184,19 @@ private:
 
     int set_;
     int listener_;
+    bool broadcast_;
+    std::vector<peer*> peers_;
     std::array<byte, 256 * 1024> shared_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2) {
-        std::fputs("usage: raw_epoll PORT\n", stderr);
+    const bool broadcast = argc == 3 && std::string_view(argv[2]) == "broadcast";
+    if (argc != 2 && !broadcast) {
+        std::fputs("usage: raw_epoll PORT [broadcast]\n", stderr);
         return 2;
     }
-    auto s = std::make_unique<server>(static_cast<std::uint16_t>(std::atoi(argv[1])));
+    auto s = std::make_unique<server>(static_cast<std::uint16_t>(std::atoi(argv[1])), broadcast);
     s->run();
 }
