@@ -54,8 +54,6 @@ public:
         if (auto problems = o.problems(); !problems.empty()) throw option_error(std::move(problems));
         hold_ = std::make_shared<detail::sqlite_hold>(o);
     }
-    /// With defaults for all but the file.
-    explicit sqlite_store(std::string file) : sqlite_store(sqlite_options{.file = std::move(file)}) {}
 
     /// Internal: the stream of one socket.
     [[nodiscard]] std::unique_ptr<opened_store> open(driver& d, store_client& client, std::string_view name) {

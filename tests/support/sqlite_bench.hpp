@@ -16,6 +16,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,9 @@ private:
 class store_process {
 public:
     explicit store_process(hawser::sqlite_options o) : store_(in_step(std::move(o))) {}
+    // With the store's own thread.
+    struct threaded {};
+    store_process(hawser::sqlite_options o, threaded) : store_(o) {}
     explicit store_process(const std::string& file, const std::string& vfs = {})
         : store_process(hawser::sqlite_options{.file = file, .vfs = vfs}) {}
 
@@ -114,6 +118,18 @@ public:
             f();
         }
         driver.poll();
+    }
+    // With a thread: waits for it.
+    std::error_code wait_load(const std::string& name = "client") {
+        stream& s = open(name);
+        s.opened->load(origin());
+        while (!s.loaded) driver.poll(), std::this_thread::yield();
+        return s.ec;
+    }
+    std::error_code wait_commit(std::vector<session::record> records, const std::string& name = "client") {
+        start_commit(name, std::move(records));
+        while (!at(name).committed) driver.poll(), std::this_thread::yield();
+        return at(name).ec;
     }
     static session::origin_id origin() {
         session::origin_id id{};

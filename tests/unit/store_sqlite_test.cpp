@@ -179,9 +179,11 @@ TEST_CASE("SQLite store: an effect that fails undoes its own commit, and no othe
         REQUIRE_FALSE(p.commit({begun(2)}, b));
         REQUIRE_FALSE(p.commit({begun(3)}, c));
         hawser::store_effect fails = [](hawser::store_transaction& t) { (void)insert(t, 2); return std::make_error_code(std::errc::invalid_argument); };
+        std::error_code why = std::make_error_code(std::errc::invalid_argument);
         SECTION("by an error") {}
         SECTION("by an exception") {
             fails = [](hawser::store_transaction& t) -> std::error_code { (void)insert(t, 2); throw std::runtime_error("no"); };
+            why = errc::handler_failed;
         }
         SECTION("by SQL that is wrong") {
             fails = [](hawser::store_transaction& t) {
@@ -190,6 +192,7 @@ TEST_CASE("SQLite store: an effect that fails undoes its own commit, and no othe
                 CHECK(tx.statement("SELECT nothing FROM nowhere") == nullptr);
                 return tx.failure();
             };
+            why = errc::store_failed;
         }
         p.start_commit(a, {accepted(1, 0, 1, [](auto& t) { return insert(t, 1); })});
         p.start_commit(b, {accepted(2, 0, 1, fails)});
@@ -197,7 +200,7 @@ TEST_CASE("SQLite store: an effect that fails undoes its own commit, and no othe
         CHECK(p.work->size() == 1);  // one piece of work, one transaction
         p.run();
         CHECK_FALSE(p.at(a).ec);
-        CHECK(p.at(b).ec == errc::store_failed);
+        CHECK(p.at(b).ec == why);
         CHECK_FALSE(p.at(c).ec);
     }
     CHECK(sql(file, "SELECT number FROM received ORDER BY 1") == "1;3;");
@@ -346,4 +349,66 @@ TEST_CASE("SQLite store: a folder that is not there is an error, and so is a VFS
     CHECK(p.load() == errc::store_failed);
     store_process q(hawser::sqlite_options{.file = folder.file("a.db"), .vfs = "no such"});
     CHECK(q.load() == errc::store_failed);
+}
+
+TEST_CASE("SQLite store: with its own thread, what is closed in the middle of a commit is let go, and nobody else notices", "[store][sqlite]") {
+    for (int round = 0; round < 20; ++round) {
+        scratch_folder folder;
+        const auto file = folder.file("a.db");
+        const auto name = [](int i) { return hawser::session_stream(epoch(i)); };
+        {
+            store_process p(hawser::sqlite_options{.file = file}, store_process::threaded{});
+            for (int i = 0; i < 8; ++i) p.start_commit(name(i), {begun(i), enqueued(1, "message")});
+            for (int i = 1; i < 8; i += 2) p.at(name(i)).opened.reset();
+            for (int i = 0; i < 8; i += 2) {
+                while (!p.at(name(i)).committed) p.driver.poll(), std::this_thread::yield();
+                CHECK_FALSE(p.at(name(i)).ec);
+            }
+            for (int i = 1; i < 8; i += 2) CHECK_FALSE(p.at(name(i)).committed);
+            p.start_commit(name(0), {enqueued(2, "on its way when the process ends")});
+        }
+        store_process p(file);
+        std::error_code ec;
+        int found = 0;
+        for (const auto& s : p.list(ec)) {
+            for (int i = 0; i < 8; i += 2) found += s.name == name(i);
+            CHECK(s.messages >= 1);
+        }
+        CHECK(found == 4);
+    }
+}
+
+TEST_CASE("SQLite store: an io_context that ends before the store and its streams is not touched any more", "[store][sqlite]") {
+    scratch_folder folder;
+    hawser::sqlite_store store({.file = folder.file("a.db")});
+    struct nobody final : hawser::store_client {
+        void on_loaded(std::error_code, hawser::store_image) override { ++told; }
+        void on_committed(std::error_code) override { ++told; }
+        int told = 0;
+    } client;
+    std::unique_ptr<hawser::opened_store> opened;
+    {
+        asio::io_context context;
+        opened = store.open(hawser::install_driver<hawser::testing::virtual_driver>(context, std::uint64_t{1}), client, "client");
+        opened->load({});
+    }
+    CHECK(client.told == 0);
+}
+
+TEST_CASE("SQLite store: on_open makes the application's tables before anything else, and its error fails the store", "[store][sqlite]") {
+    scratch_folder folder;
+    hawser::sqlite_options o{.file = folder.file("a.db")};
+    o.on_open = [](hawser::sqlite_transaction& tx) {
+        sqlite3_stmt* s = tx.statement("CREATE TABLE received(position INTEGER PRIMARY KEY, number INTEGER)");
+        return s && sqlite3_step(s) == SQLITE_DONE ? std::error_code{} : tx.failure();
+    };
+    {
+        store_process p(o);
+        REQUIRE_FALSE(p.load());
+        REQUIRE_FALSE(p.commit({begun(1), accepted(1, 0, 1, [](auto& t) { return insert(t, 5); })}));
+    }
+    CHECK(sql(o.file, "SELECT number FROM received") == "5;");
+    store_process again(o);  // the table is there already
+    CHECK(again.load() == errc::store_failed);
+    CHECK(again.load() == errc::store_failed);
 }

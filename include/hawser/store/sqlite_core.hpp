@@ -57,12 +57,8 @@ public:
     }
     /// The last user is gone: what waits is done first. In a forked child everything stays as it is.
     static void finish(std::shared_ptr<sqlite_core> self) noexcept {
-        if (self->thread_ && self->thread_->forked()) {
-            (void)self->thread_.release();
-            self->session_.leak();
-            return;
-        }
-        self->thread_.reset();
+        if (self->home_.left()) self->kept_for_ever_ = self;
+        else self->thread_.reset();
     }
 
 private:
@@ -107,6 +103,8 @@ private:
     std::deque<std::unique_ptr<sqlite_job>> waiting_;
     std::size_t queued_bytes_ = 0;
     bool awake_ = false;
+    home_process home_;
+    std::shared_ptr<sqlite_core> kept_for_ever_;
     sqlite_session session_;
     std::unique_ptr<sqlite_thread> thread_;
 };

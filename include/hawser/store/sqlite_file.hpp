@@ -56,13 +56,11 @@ public:
         int in_log = 0;
         check_sqlite(sqlite3_wal_checkpoint_v2(db(), nullptr, mode, &in_log, nullptr));
     }
-    /// Closes without a write: after an error of the disk, or of a copy in a forked child.
+    /// Closes without a write: after an error of the disk.
     void abandon() noexcept {
         if (db_) sqlite3_db_config(db(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
         db_.reset();
     }
-    /// In a forked child nothing of SQLite may be touched.
-    void leak() noexcept { (void)db_.release(); }
 
     /// Damaged: renames it and its log to a name of their own and closes. Renamed while it is open, so that nobody
     /// else opens it in between. The file first: a log without it is discarded, and the other way round old

@@ -8,12 +8,14 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace hawser::inline v0::detail {
@@ -82,15 +84,36 @@ public:
         const std::lock_guard lock(mutex_);
         return !executor_;
     }
-    /// Thread safety: from any thread. Under the lock the executor stays.
+    /// Thread safety: from any thread. Throws std::bad_alloc, and nothing is delivered then.
     void deliver(Result r) {
         const std::lock_guard lock(mutex_);
-        if (!executor_) return;
         result_ = std::move(r);
-        asio::post(*executor_, with_memory(memory_, [self = this->shared_from_this()] { self->arrive(); }));
+        post();
+    }
+    /// The same from the store's thread, which waits where there is no memory to say so: somebody waits for it.
+    void deliver_at_last(Result r) noexcept {
+        std::unique_lock lock(mutex_);
+        result_ = std::move(r);
+        while (!posted()) {
+            lock.unlock();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            lock.lock();
+        }
     }
 
 private:
+    // Under the lock the executor stays.
+    void post() {
+        if (executor_) asio::post(*executor_, with_memory(memory_, [self = this->shared_from_this()] { self->arrive(); }));
+    }
+    bool posted() noexcept {
+        try {
+            post();
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
     void arrive() {
         work_.reset();
         if (!receiver_) return;

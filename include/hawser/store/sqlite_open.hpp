@@ -34,13 +34,6 @@ struct sqlite_result {
     store_image image{};
 };
 
-/// What store clients are told: the errors that they can act on by name.
-[[nodiscard]] inline std::error_code told_error(std::error_code ec) noexcept {
-    for (const errc known : {errc::locked, errc::store_corrupt, errc::store_full, errc::store_version, errc::queue_full})
-        if (ec == known) return ec;
-    return ec ? make_error_code(errc::store_failed) : ec;
-}
-
 /// A job of one stream whose result somebody waits for.
 class sqlite_stream_job : public sqlite_job {
 public:
@@ -49,14 +42,7 @@ public:
     [[nodiscard]] bool withdrawn() const noexcept override { return mailbox_->closed(); }
 
 protected:
-    void tell(sqlite_result r) noexcept {
-        try {
-            r.error = told_error(r.error);
-            mailbox_->deliver(std::move(r));
-        } catch (...) {
-            // No memory, not even Asio's: the socket waits until it is closed.
-        }
-    }
+    void tell(sqlite_result r) noexcept { mailbox_->deliver_at_last(std::move(r)); }
     std::shared_ptr<mailbox> mailbox_;
     std::string name_;
 };
@@ -158,13 +144,7 @@ public:
     explicit sqlite_list(std::shared_ptr<mailbox> m) : mailbox_(std::move(m)) {}
     [[nodiscard]] bool withdrawn() const noexcept override { return mailbox_->closed(); }
     void run(sqlite_session& s) override { found_ = s.rows().list(session_stream_prefix); }
-    void done(std::error_code ec) noexcept override {
-        try {
-            mailbox_->deliver({told_error(ec), std::move(found_)});
-        } catch (...) {
-            // As above.
-        }
-    }
+    void done(std::error_code ec) noexcept override { mailbox_->deliver_at_last({ec, std::move(found_)}); }
 
 private:
     std::shared_ptr<mailbox> mailbox_;

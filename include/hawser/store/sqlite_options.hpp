@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace hawser::inline v0 {
+
+class sqlite_transaction;
 
 /// Options of `sqlite_store`.
 struct sqlite_options {
@@ -27,6 +30,9 @@ struct sqlite_options {
     std::size_t max_group_bytes = std::size_t{4} << 20;
     /// The write-ahead log is copied into the file, and begun anew, when it is larger; 64 KiB to 1 GiB.
     std::size_t checkpoint_bytes = std::size_t{4} << 20;
+    /// Runs in a transaction of its own on the store's thread when the file is open, before anything else: for the
+    /// application's own tables. An error fails the store.
+    std::function<std::error_code(sqlite_transaction&)> on_open{};
     /// Runs the store's work, one piece at a time and in order, never inside the call that it is given by. Null:
     /// a thread of its own. For tests that run it in step. What is withdrawn must be destroyed, not kept.
     std::function<void(std::function<void()>)> executor{};

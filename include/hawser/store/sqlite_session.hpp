@@ -48,8 +48,6 @@ public:
         sqlite_transaction t(file_.db(), statements_);
         sqlite_stream(*rows_, stream).apply(records, t);
     }
-    /// In a forked child.
-    void leak() noexcept { file_.leak(); }
 
 private:
     [[nodiscard]] bool ready() const noexcept { return rows_.has_value(); }
@@ -57,11 +55,21 @@ private:
         if (broken_) throw std::system_error(broken_);
         file_.open();
         page_size_ = static_cast<std::size_t>(sqlite_number(file_.db(), "PRAGMA page_size"));
+        if (file_.options().on_open) prepare();
         rows_.emplace(file_.db());
         sqlite3_wal_hook(file_.db(), [](void* self, sqlite3*, const char*, int pages) {
             static_cast<sqlite_session*>(self)->log_pages_ = pages;
             return SQLITE_OK;
         }, this);
+    }
+    // The application's tables.
+    void prepare() {
+        sqlite_execute(file_.db(), "BEGIN IMMEDIATE");
+        sqlite_transaction t(file_.db(), statements_);
+        const std::error_code ec = file_.options().on_open(t);
+        statements_.reset();
+        if (ec) throw std::system_error(ec);
+        sqlite_execute(file_.db(), "COMMIT");
     }
     void transact(group& jobs, std::vector<std::error_code>& results) {
         sqlite_execute(file_.db(), "BEGIN IMMEDIATE");

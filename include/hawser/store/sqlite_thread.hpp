@@ -55,14 +55,6 @@ public:
         }
         wake_.notify_one();
     }
-    /// This is the copy in a forked child, which has no such thread and must not destroy this.
-    [[nodiscard]] bool forked() const noexcept {
-#if defined(HAWSER_STORE_POSIX)
-        return getpid() != owner_;
-#else
-        return false;
-#endif
-    }
 
 private:
     void run() {
@@ -77,14 +69,28 @@ private:
             lock.lock();
         }
     }
-#if defined(HAWSER_STORE_POSIX)
-    pid_t owner_ = getpid();
-#endif
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<std::function<void()>> waiting_;
     bool ended_ = false;
     std::thread thread_;
+};
+
+/// Where an object was made: a forked child must not touch what is SQLite's, nor wait for a thread that it has not.
+class home_process {
+public:
+    [[nodiscard]] bool left() const noexcept {
+#if defined(HAWSER_STORE_POSIX)
+        return getpid() != owner_;
+#else
+        return false;
+#endif
+    }
+
+private:
+#if defined(HAWSER_STORE_POSIX)
+    pid_t owner_ = getpid();
+#endif
 };
 #undef HAWSER_STORE_POSIX
 
