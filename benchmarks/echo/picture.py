@@ -6,6 +6,10 @@ COLOURS = {"hawser": "#0b6e8f", FLOOR: "#8a8f98", "Beast": "#c9822b", "websocket
 WIDTH, LABEL, BAR, GAP, MOST = 860, 170, 13, 16, 12.0
 
 
+def micro(us):
+    return f"{us:,.0f}" if us >= 100 else f"{us:.3g}"
+
+
 def bar(x, y, width, colour, text):
     return (f'<rect x="{x}" y="{y}" width="{width:.1f}" height="{BAR - 2}" rx="2" fill="{colour}"/>'
             f'<text x="{x + width + 6:.1f}" y="{y + BAR - 4}" class="v">{text}</text>')
@@ -37,6 +41,6 @@ def draw(result):
             times = 1.0 if name == FLOOR else s["to_floor"] or 0
             cut = " (cut)" if times > MOST else ""
             text = f'{times:.2f}' if times < 10 else f'{times:.0f}'
-            out.append(bar(LABEL, top + j * BAR, min(times, MOST) * scale, COLOURS[name], f'{text}{cut} · {s["cpu_us"]:.3g} us'))
+            out.append(bar(LABEL, top + j * BAR, min(times, MOST) * scale, COLOURS[name], f'{text}{cut} · {micro(s["cpu_us"])} us'))
     out.append(f'<line x1="{LABEL + scale:.1f}" y1="70" x2="{LABEL + scale:.1f}" y2="{height - 8}" stroke="#24292f" stroke-dasharray="2 3" stroke-width="1"/>')
     return "\n".join([*out, "</svg>"]) + "\n"
