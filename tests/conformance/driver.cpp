@@ -14,7 +14,12 @@
 // A listener instead, with `serve` as the first argument: `listening PORT`, then it echoes, except
 // for "close CODE REASON" and "subprotocol", and prints `gone ERROR CODE|...` for each
 // connection that ends. It ends with the end of stdin.
+//
+// From the environment: HAWSER_COMPRESSION turns compression on; a listener speaks TLS with the certificate in
+// HAWSER_TLS_CHAIN and the key in HAWSER_TLS_KEY, and whom wss:// trusts is in SSL_CERT_FILE.
+#include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
+#include <hawser/tls.hpp>
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -26,6 +31,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <istream>
@@ -56,8 +62,15 @@ std::string describe(const hawser::state_change& s) {
 }
 bool is_final(connection_state s) { return s == connection_state::closed || s == connection_state::failed; }
 
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
 hawser::options read_options(const words& given, std::size_t from) {
     auto o = hawser::options::plain();
+    static const auto compression = hawser::deflate();
+    if (!environment("HAWSER_COMPRESSION").empty()) o.compression = compression;
     o.max_message_size = 16 * 1024 * 1024;
     o.reconnect = {.base_delay = std::chrono::milliseconds(20), .max_delay = std::chrono::milliseconds(200)};
     o.heartbeat.ping_interval = std::chrono::milliseconds(0);
@@ -121,7 +134,9 @@ private:
     awaitable<std::string> open(const words& w) {
         changes_.clear();
         received_.clear();
-        link_ = std::make_unique<hawser::resilient_socket<>>(context_, read_options(w, 2));
+        auto o = read_options(w, 2);
+        if (w.at(1).starts_with("wss")) o.tls = tls_;
+        link_ = std::make_unique<hawser::resilient_socket<>>(context_, std::move(o));
         link_->on_state([this](const hawser::state_change& s) {
             changes_.push_back(s);
             wake_.cancel();
@@ -182,6 +197,7 @@ private:
 
     asio::io_context& context_;
     asio::steady_timer wake_;
+    std::shared_ptr<const hawser::tls_layer> tls_ = hawser::tls();
     std::unique_ptr<hawser::resilient_socket<>> link_;
     std::size_t command_ = 0;
     std::deque<hawser::state_change> changes_;
@@ -250,6 +266,13 @@ awaitable<void> serve(hawser::listener<>& listener) {
     }
 }
 
+std::shared_ptr<asio::ssl::context> certificate() {
+    auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+    context->use_certificate_chain_file(environment("HAWSER_TLS_CHAIN"));
+    context->use_private_key_file(environment("HAWSER_TLS_KEY"), asio::ssl::context::pem);
+    return context;
+}
+
 awaitable<void> until_end_of_input(asio::io_context& context) {
     asio::posix::stream_descriptor in(context, ::dup(STDIN_FILENO));
     asio::streambuf buffer;
@@ -265,7 +288,9 @@ int main(int argc, char** argv) try {
     const words given(argv + 1, argv + argc);
     std::unique_ptr<hawser::listener<>> listener;
     if (!given.empty() && given[0] == "serve") {
-        listener = std::make_unique<hawser::listener<>>(context, hawser::listen_endpoint{}, read_options(given, 1));
+        hawser::listener_options o{.socket = read_options(given, 1)};
+        if (!environment("HAWSER_TLS_CHAIN").empty()) o.tls = hawser::tls(certificate());
+        listener = std::make_unique<hawser::listener<>>(context, hawser::listen_endpoint{}, std::move(o));
         answer("listening " + std::to_string(listener->port()));
         asio::co_spawn(listener->get_executor(), serve(*listener), asio::detached);
         asio::co_spawn(listener->get_executor(), until_end_of_input(context), asio::detached);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Headless Chromium as a client against our servers; chromium.html makes the checks."""
+"""Headless Chromium as a client against our servers, plain and with TLS and compression; chromium.html makes the checks."""
 import contextlib
 import http.server
 import json
@@ -17,7 +17,7 @@ import support
 # Nothing but the page: no sandbox, which root cannot have, no service of the browser's own, no name looked up.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--no-proxy-server", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+         "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
 CLOSES = tuple(close for close in suites.CLOSES if close[0] in (0, 1000, 3000, 4999))
 
 
@@ -70,15 +70,15 @@ class Page:
         return f"(nothing from the page within {support.PATIENCE_S} s)"
 
     def run(self, checks, mode, url):
-        self.orders.put({"mode": mode, "url": url})
+        self.orders.put({"mode": mode, "url": url, "compressed": url.startswith("wss")})
         checks.take_report(self)
 
 
 @contextlib.contextmanager
-def browser(command, url):
+def browser(command, url, *more):
     with tempfile.TemporaryDirectory(prefix="hawser_chromium_", ignore_cleanup_errors=True) as profile:
         with open(f"{profile}/log", "wb") as log:
-            child = subprocess.Popen([command, *FLAGS, f"--user-data-dir={profile}/data", url], stdin=subprocess.DEVNULL,
+            child = subprocess.Popen([command, *FLAGS, *more, f"--user-data-dir={profile}/data", url], stdin=subprocess.DEVNULL,
                                      stdout=log, stderr=log)
         try:
             yield profile
@@ -91,10 +91,10 @@ def browser(command, url):
                 child.wait()
 
 
-def reconnect(checks, page):
+def reconnect(checks, page, options):
     """The page has our server stopped and started on the same port."""
     with contextlib.ExitStack() as servers:
-        running = servers.enter_context(support.EchoServer(build_dir, "coroutine"))
+        running = servers.enter_context(support.EchoServer(build_dir, "coroutine", options=options))
         url, stops = running.url, []
 
         def stop():
@@ -102,30 +102,38 @@ def reconnect(checks, page):
 
         def start():
             nonlocal running
-            running = servers.enter_context(support.EchoServer(build_dir, "coroutine", url.rsplit(":", 1)[1]))
+            running = servers.enter_context(support.EchoServer(build_dir, "coroutine", url.rsplit(":", 1)[1], options))
 
         page.stop_server, page.start_server = stop, start
         page.run(checks, "reconnect", url)
         checks.equal("each stop was in order", stops, [0, 0, 0])
 
 
-def converse(checks, page):
+def converse(checks, page, secure=None):
+    options = secure.options if secure else ()
     for api in ("coroutine", "on_message"):
-        with support.EchoServer(build_dir, api) as server:
+        with support.EchoServer(build_dir, api, options=options) as server:
             page.run(checks, "echo", server.url)
             checks.equal(f"SIGTERM ends the server in order ({api})", server.stop(support.SIGTERM), 0)
-    with support.Listener(build_dir, "protocols=one,two", "ping=20") as server:
+    with support.Listener(build_dir, "protocols=one,two", "ping=20", secure=secure) as server:
         page.run(checks, "talk", server.url)
         suites.closes_by_the_peer(checks, server, CLOSES)
         checks.equal("the listener ends in order", server.stop(), 0)
-    reconnect(checks, page)
+    reconnect(checks, page, options)
+
+
+def everything(command, secure):
+    checks, page = support.Checks(f"chromium as client{', TLS and compression' if secure else ''}"), Page()
+    # It trusts a key by its hash; its other ways to trust are its user's.
+    more = [f"--ignore-certificate-errors-spki-list={secure.key_hash()}"] if secure else []
+    with browser(command, page.url, *more) as profile:
+        converse(checks, page, secure)
+        if page.silent:
+            print(pathlib.Path(profile, "log").read_text(encoding="utf-8", errors="replace")[-4000:], flush=True)
+    return checks.close()
 
 
 build_dir = support.parse_arguments(__doc__)
-command = runtimes.chromium()
-checks, page = support.Checks("chromium as client"), Page()
-with browser(command, page.url) as profile:
-    converse(checks, page)
-    if page.silent:
-        print(pathlib.Path(profile, "log").read_text(encoding="utf-8", errors="replace")[-4000:], flush=True)
-sys.exit(0 if checks.close() else 1)
+with support.Certificates() as certificates:
+    ended = [everything(runtimes.chromium(), secure) for secure in (None, certificates)]
+sys.exit(0 if all(ended) else 1)

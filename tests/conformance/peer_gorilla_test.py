@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Go's gorilla/websocket, as server and as client, against ours."""
+"""Go's gorilla/websocket, as server and as client, against ours, plain and with TLS and compression."""
 import sys
 
 import runtimes
@@ -9,8 +9,4 @@ import support
 build_dir = support.parse_arguments(__doc__)
 command, environment = runtimes.go_with_gorilla(build_dir)
 
-server = support.Checks("gorilla as server")
-suites.peer_as_server(server, build_dir, [*command, "serve"], environment, echoes_reason=False)
-client = support.Checks("gorilla as client")
-suites.peer_as_client(client, build_dir, command, environment)
-sys.exit(0 if all([server.close(), client.close()]) else 1)
+sys.exit(0 if suites.peer("gorilla", build_dir, [*command, "serve"], command, environment, echoes_reason=False) else 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""npm's ws, as server and as client, against ours."""
+"""npm's ws, as server and as client, against ours, plain and with TLS and compression."""
 import sys
 
 import runtimes
@@ -9,8 +9,4 @@ import support
 build_dir = support.parse_arguments(__doc__)
 command, environment = runtimes.node_with_ws(build_dir)
 
-server = support.Checks("ws as server")
-suites.peer_as_server(server, build_dir, [*command, runtimes.HERE / "ws_server.js"], environment)
-client = support.Checks("ws as client")
-suites.peer_as_client(client, build_dir, [*command, runtimes.HERE / "ws_client.js"], environment)
-sys.exit(0 if all([server.close(), client.close()]) else 1)
+sys.exit(0 if suites.peer("ws", build_dir, [*command, runtimes.HERE / "ws_server.js"], [*command, runtimes.HERE / "ws_client.js"], environment) else 1)

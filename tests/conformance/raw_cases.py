@@ -2,15 +2,23 @@
 """A peer of raw sockets in either role, and what it tries on an echo: each case is a function of a connection
 that raises AssertionError."""
 import base64
+import functools
 import hashlib
 import os
 import socket
+import ssl
 import struct
 import zlib
 
 PATIENCE_S = 60
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def parameters(extension):
+    """Those of "permessage-deflate; a; b=9", of several offers those of the first."""
+    pairs = (one.strip().partition("=") for one in extension.split(",")[0].split(";")[1:])
+    return {name: value for name, _, value in pairs}
 
 
 class Connection:
@@ -20,7 +28,8 @@ class Connection:
         self.buffer = b""
         self.headers = {}
         self.target = ""
-        self.unzip = zlib.decompressobj(-15)
+        self.agreed = {}  # parameters of permessage-deflate
+        self.unzip = None
 
     # ---- the upgrade ----
 
@@ -35,18 +44,48 @@ class Connection:
         return first
 
     def accept(self, compress):
+        """`compress`: the extension to answer with; empty for none."""
         self.target = self.read_head().split(" ")[1]
         answer = base64.b64encode(hashlib.sha1((self.headers["sec-websocket-key"] + GUID).encode()).digest()).decode()
-        extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if compress else ""
+        self.agree(compress)
+        extension = f"Sec-WebSocket-Extensions: {compress}\r\n" if compress else ""
         self.stream.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              f"Sec-WebSocket-Accept: {answer}\r\n{extension}\r\n").encode())
 
     def request(self, compress):
-        extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if compress else ""
+        """`compress`: the extension to offer; empty for none."""
+        extension = f"Sec-WebSocket-Extensions: {compress}\r\n" if compress else ""
         self.stream.sendall(("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
                              f"{extension}\r\n").encode())
         assert self.read_head().startswith("HTTP/1.1 101 ")
+        answer = self.headers.get("sec-websocket-extensions", "")
+        assert bool(answer) == bool(compress), f"{compress!r} was answered by {answer!r}"
+        self.agree(answer)
+        asked = parameters(compress)
+        for name in ("server_no_context_takeover", "client_no_context_takeover"):
+            assert name not in asked or name in self.agreed, f"{name} was not heard: {answer}"
+        for name in ("server_max_window_bits", "client_max_window_bits"):
+            assert self.window(name) <= int(asked.get(name) or 15), f"{name} was not heard: {answer}"
+            assert name == "server_max_window_bits" or name in asked or name not in self.agreed, f"nobody offered {name}"
+
+    def agree(self, answer):
+        self.agreed = parameters(answer)
+        # Windows are those that were agreed on, so that data which refer back further do not inflate.
+        self.unzip, self.unzips = None, (self.side("client" if not self.masks else "server"))
+
+    def window(self, name):
+        return int(self.agreed.get(name) or 15)
+
+    def side(self, name):
+        """What a side does when it compresses: bits of its window, whether it refers back to earlier messages."""
+        return self.window(f"{name}_max_window_bits"), f"{name}_no_context_takeover" not in self.agreed
+
+    def inflate(self, payload):
+        bits, takeover = self.unzips
+        if self.unzip is None or not takeover:
+            self.unzip = zlib.decompressobj(-bits)
+        return self.unzip.decompress(payload + b"\0\0\xff\xff")
 
     # ---- frames ----
 
@@ -99,7 +138,7 @@ class Connection:
             assert inner == CONTINUATION, "no other frame inside of its message"
             payload += more
         if rsv == 4:
-            payload = self.unzip.decompress(payload + b"\0\0\xff\xff")
+            payload = self.inflate(payload)
         else:
             assert rsv == 0, "reserved bits"
         return opcode, payload
@@ -120,12 +159,23 @@ class Connection:
             got = int.from_bytes(payload[:2], "big") if payload else None
             assert got == code, f"close code {got}, expected {code}"
             break
-        self.stream.shutdown(socket.SHUT_WR)
+        if not isinstance(self.stream, ssl.SSLSocket):  # whose shutdown ends both directions
+            self.stream.shutdown(socket.SHUT_WR)
         assert self.buffer == b"" and self.stream.recv(1) == b"", "nothing follows Close"
 
     def end(self):
         self.send(CLOSE, struct.pack("!H", 1000))
         self.expect_close(1000)
+
+
+def run(checks, name, case, connection):
+    try:
+        case(connection)
+        checks.true(name, True)
+    except (AssertionError, EOFError, OSError, zlib.error) as e:
+        checks.true(name, False, f"{type(e).__name__} {e}")
+    finally:
+        connection.stream.close()
 
 
 # ---- cases -----------------------------------------------------------------------------------
@@ -188,11 +238,15 @@ def goes_on_after_close(c):
     c.expect_close(1000)
 
 
-def zipped(payload, cut=None, level=6, spoil=False, also_plain=False, bits=15):
+def zipped(payload, cut=None, level=6, spoil=False, also_plain=False, bits=15, count=3):
     def case(c):
-        packer = zlib.compressobj(level, zlib.DEFLATED, -bits)
-        for _ in range(3):
-            data = (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        agreed_bits, takeover = c.side("client" if c.masks else "server")
+        packer = None
+        for number in range(count):
+            if packer is None or not takeover:
+                packer = zlib.compressobj(level, zlib.DEFLATED, -max(9, min(bits, agreed_bits)))
+            text = payload + str(number).encode()
+            data = (packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
             if spoil:
                 data = b"\x07" + data
             step = cut or len(data)
@@ -200,7 +254,7 @@ def zipped(payload, cut=None, level=6, spoil=False, also_plain=False, bits=15):
                 c.send(TEXT if i == 0 else CONTINUATION, data[i:i + step], fin=i + step >= len(data), rsv=4 if i == 0 else 0)
             if spoil:
                 return c.expect_close(1007)
-            c.expect(TEXT, payload)
+            c.expect(TEXT, text)
             if also_plain:
                 c.send(TEXT, b"as it is")
                 c.expect(TEXT, b"as it is")
@@ -208,12 +262,56 @@ def zipped(payload, cut=None, level=6, spoil=False, also_plain=False, bits=15):
     return case
 
 
+@functools.lru_cache
+def zeros(mib):
+    packer = zlib.compressobj(1, zlib.DEFLATED, -9)
+    return (b"".join(packer.compress(bytes(1 << 20)) for _ in range(mib)) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def bomb(mib):
+    def case(c):
+        c.send(BINARY, zeros(mib), rsv=4)
+        c.expect_close(1009)
+    return case
+
+
+# RFC 7692 7.2.3: "Hello" compressed, stored, in a block that says it is the last, in two blocks.
+HELLOS = ("f248cdc9c90700", "000500faff48656c6c6f00", "f348cdc9c9070000", "f24805000000ffffcac9c90700")
+
+
+def kinds_of_blocks(c):
+    for data in HELLOS:
+        c.send(TEXT, bytes.fromhex(data), rsv=4)
+        c.expect(TEXT, b"Hello")
+    c.end()
+
+
+def pings_in_a_row(c):
+    for i in range(10):
+        c.stream.sendall(c.frame(PING, b"payload-%d" % i))
+    for i in range(10):
+        assert c.read_frame() == (PONG, 0, True, b"payload-%d" % i), f"pong {i}"
+    c.end()
+
+
+def ping_inside_of_a_message(c):
+    """All in one write: the pong does not wait for the message."""
+    c.stream.sendall(c.frame(TEXT, b"a", fin=False) + c.frame(PING, b"p") + c.frame(CONTINUATION, b"b"))
+    assert c.read_frame() == (PONG, 0, True, b"p"), "a pong before the message"
+    c.expect(TEXT, b"ab")
+    c.end()
+
+
+WINDOWS = ("", "; {}_max_window_bits=9", "; {}_max_window_bits=15")
+TAKEOVER = ("", "; {}_no_context_takeover")
+
+
 def all_cases():
-    """Name, whether compression is agreed on, function."""
+    """Name, the extension that is offered or agreed on, function."""
     found = []
 
-    def add(name, case, compress=False):
-        found.append((name, compress, case))
+    def add(name, case, compress=""):
+        found.append((name, "permessage-deflate" if compress is True else compress, case))
 
     text = "\u043f\u0440\u0438\u0432\u0435\u0442 \u20ac \U0001f600 ".encode()
     for size in (0, 1, 125, 126, 127, 65535, 65536, 1 << 20):
@@ -227,6 +325,8 @@ def all_cases():
     add("F12: pings inside of a message", echoes(TEXT, text, 7, b"inside"))
     add("empty frames", echoes(TEXT, b""))
     add("pings and a pong", pings)
+    add("ten pings in a row", pings_in_a_row)
+    add("F12: a ping inside of a message, all in one write", ping_inside_of_a_message)
     for rsv in range(1, 8):
         add(f"F1: reserved bits {rsv}", refused(1002, f(TEXT, b"ok"), f(TEXT, b"x", rsv=rsv)))
         add(f"F1: reserved bits {rsv} of a control frame", refused(1002, f(PING, b"", rsv=rsv)))
@@ -260,6 +360,17 @@ def all_cases():
     add("compressed with level 0", zipped(words, level=0), True)
     add("compressed with a small window", zipped(words, bits=9), True)
     add("compressed, 8 MiB", zipped(words * 6000), True)
+    add("blocks that are stored, several, or say that they are the last", kinds_of_blocks, True)
+    add("D1: a bomb of 80 MiB", bomb(80), True)
+    for window in WINDOWS:
+        for takeover in TAKEOVER:
+            for by in ("client", "server"):
+                terms = "permessage-deflate" + (window + takeover).format(by, by)
+                for size in (1, 200, 3000):
+                    add(f"{terms}: messages of {44 * size} bytes", zipped(words[:44] * size, count=20), terms)
+    for terms in ("; server_max_window_bits=10; client_max_window_bits=10",
+                  "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9"):
+        add(f"permessage-deflate{terms}", zipped(words * 50, 1000, count=10), "permessage-deflate" + terms)
     add("D2: corrupt", zipped(words, spoil=True), True)
     add("D3: RSV1 on a ping", refused(1002, f(PING, b"", rsv=4)), True)
     add("D3: RSV1 on a continuation", refused(1002, f(TEXT, b"a", fin=False), f(CONTINUATION, b"b", rsv=4)), True)

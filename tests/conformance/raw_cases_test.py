@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Raw cases against both roles: `conformance_client` with a fuzzing server, and `echo_server`."""
+"""Raw cases against both roles: `conformance_client` with a fuzzing server, and `echo_server` with each of its APIs,
+without and with TLS."""
+import json
+import pathlib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,16 +14,6 @@ import raw_cases
 import support
 
 
-def run_case(checks, name, case, connection):
-    try:
-        case(connection)
-        checks.true(name, True)
-    except (AssertionError, EOFError, OSError) as e:
-        checks.true(name, False, f"{type(e).__name__} {e}")
-    finally:
-        connection.stream.close()
-
-
 class FuzzingServer:
     """Speaks the protocol of the usual one: getCaseCount, runCase, updateReports."""
 
@@ -27,7 +21,7 @@ class FuzzingServer:
         self.checks = checks
         self.cases = raw_cases.all_cases()
         # What only a server can try on a client.
-        self.cases.append(("F3: a masked frame to a client", False, lambda c: (c.send(raw_cases.TEXT, b"x", masked=True),
+        self.cases.append(("F3: a masked frame to a client", "", lambda c: (c.send(raw_cases.TEXT, b"x", masked=True),
                                                                               c.expect_close(1002))))
         self.order, self.reports, self.offered = [], [], []
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -45,7 +39,7 @@ class FuzzingServer:
         parts = urllib.parse.urlsplit(head.split(" ")[1])
         query = urllib.parse.parse_qs(parts.query)
         self.offered.append("permessage-deflate" in c.headers.get("sec-websocket-extensions", ""))
-        compress = False
+        compress = ""
         if parts.path == "/runCase":
             number = int(query["case"][0])
             name, compress, case = self.cases[number - 1]
@@ -53,10 +47,10 @@ class FuzzingServer:
         c.buffer = (head + "\r\n" + "\r\n".join(f"{k}: {v}" for k, v in c.headers.items()) + "\r\n\r\n").encode() + c.buffer
         c.accept(compress)
         if parts.path == "/runCase":
-            return run_case(self.checks, name, case, c)
+            return raw_cases.run(self.checks, name, case, c)
         if parts.path == "/getCaseCount":
             c.send(raw_cases.TEXT, str(len(self.cases)).encode())
-        run_case(self.checks, parts.path, lambda connection: connection.end(), c)
+        raw_cases.run(self.checks, parts.path, lambda connection: connection.end(), c)
         if parts.path == "/updateReports":
             self.reports.append(query["agent"][0])
 
@@ -75,23 +69,57 @@ def client(build_dir):
     return checks.close()
 
 
-def server(build_dir):
-    checks = support.Checks("echo_server")
-    program = [support.echo_server(build_dir), "--port", 0, "--deflate", "--max-message", 20_000_000]
-    with support.Process(program) as echo:
-        port = int(echo.line().rsplit(" ", 1)[1])
-        tries = raw_cases.all_cases()
-        tries.append(("F3: a frame without a mask to a server", False, lambda c: (c.send(raw_cases.TEXT, b"x", masked=False),
-                                                                                 c.expect_close(1002))))
-        tries.append(("--max-message: a frame over the limit, by its header", False,
-                      raw_cases.refused(1009, raw_cases.f(raw_cases.BINARY, b"", length=20_000_001))))
-        for name, compress, case in tries:
-            connection = raw_cases.Connection(socket.create_connection(("127.0.0.1", port)), masks=True)
-            connection.request(compress)
-            run_case(checks, name, case, connection)
+def only_for_a_server():
+    return [
+        ("F3: a frame without a mask to a server", "", lambda c: (c.send(raw_cases.TEXT, b"x", masked=False), c.expect_close(1002))),
+        ("--max-message: a frame over the limit, by its header", "",
+         raw_cases.refused(1009, raw_cases.f(raw_cases.BINARY, b"", length=20_000_001))),
+        ("a client that offers a window without naming it", "permessage-deflate; client_max_window_bits",
+         raw_cases.zipped(b"the quick brown fox " * 500)),
+        ("a client that offers twice", "permessage-deflate; server_max_window_bits=10, permessage-deflate",
+         raw_cases.zipped(b"the quick brown fox " * 500)),
+    ]
+
+
+def server(build_dir, api, certificates):
+    checks = support.Checks(f"echo_server, {api}{', TLS' if certificates else ''}")
+    options = ["--max-message", 20_000_000, *(certificates.options if certificates else ["--deflate"])]
+    with support.EchoServer(build_dir, api, options=options) as echo:
+        trust = ssl.create_default_context(cafile=certificates.authority) if certificates else None
+
+        def connect():
+            stream = socket.create_connection(("127.0.0.1", echo.port))
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return trust.wrap_socket(stream, server_hostname="localhost") if trust else stream
+
+        for name, compress, case in raw_cases.all_cases() + only_for_a_server():
+            connection = raw_cases.Connection(connect(), masks=True)
+            raw_cases.run(checks, name, lambda c, extension=compress, rest=case: (c.request(extension), rest(c)), connection)
+        requests(checks, connect)
         checks.equal("its status", echo.stop(support.SIGTERM), 0)
     return checks.close()
 
 
+def requests(checks, connect):
+    """Each request of the vectors gets its status; one that is not complete gets none yet."""
+    vectors = json.loads((pathlib.Path(__file__).parents[1] / "vectors" / "upgrade.json").read_text(encoding="utf-8"))
+    for row in vectors["vectors"]:
+        if row["role"] != "server" or row["status"] == 0:
+            continue
+        with connect() as stream:
+            stream.settimeout(raw_cases.PATIENCE_S)
+            got = b""
+            try:
+                stream.sendall(row["input"].encode())
+                while b"\r\n" not in got and (more := stream.recv(65536)):
+                    got += more
+            except OSError as e:
+                got += f" {e}".encode()
+            checks.equal(f"request: {row['name']}", got[:12].decode(errors="replace"), f"HTTP/1.1 {row['status']}")
+
+
 build_dir = support.parse_arguments(__doc__)
-sys.exit(0 if all([client(build_dir), server(build_dir)]) else 1)
+with support.Certificates() as some:
+    ended = [client(build_dir)]
+    ended += [server(build_dir, api, certificates) for api in ("coroutine", "on_message") for certificates in (None, some)]
+sys.exit(0 if all(ended) else 1)

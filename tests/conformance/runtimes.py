@@ -64,6 +64,10 @@ def chromium():
     return _need("Chromium", "chromium", "chromium-browser", "google-chrome")
 
 
+def nginx():
+    return _need("nginx", "nginx", "/usr/sbin/nginx")
+
+
 def _cargo():
     """Debian's cargo 0.66 would copy the whole index of crates.io with git first; what spares that is in it as well,
     but called unstable."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSL-1.0
-"""The conversations with a peer: the same for each peer library, in both roles."""
+"""The conversations with a peer: the same for each peer library, in both roles, and with `secure` (certificates) once
+more with TLS and compression on."""
 import json
 
 import support
@@ -16,9 +17,10 @@ def seen(code):
 class PeerServer(support.Process):
     """A server of the peer's; its paths are described in ws_server.js."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command, environment, secure):
         super().__init__(command, environment)
-        self.url = f"ws://127.0.0.1:{self.line().rsplit(' ', 1)[1]}"
+        port = self.line().rsplit(" ", 1)[1]
+        self.url = f"wss://localhost:{port}" if secure else f"ws://127.0.0.1:{port}"
 
     def event(self, kind, tag):
         """The next event of this kind on a connection whose URL ends with ?tag."""
@@ -31,10 +33,26 @@ class PeerServer(support.Process):
                 return event
 
 
-def peer_as_server(checks, build_dir, command, environment, echoes_reason=True):
-    """`echoes_reason`: whether the peer's answer to a close frame repeats the reason."""
-    with PeerServer(command, environment) as peer, support.Process([support.driver(build_dir)]) as ours:
-        _messages(checks, peer, ours)
+def peer(title, build_dir, server, client, environment, echoes_reason=True, compresses=True):
+    """All of it, with commands for the peer in either role; whether all is well. `echoes_reason`: whether the peer's
+    answer to a close frame repeats the reason; `compresses`: whether it knows permessage-deflate."""
+    good = []
+    with support.Certificates() as certificates:
+        for secure in (None, certificates):
+            more = {**environment, **secure.environment} if secure else environment
+            suffix = (", TLS and compression" if compresses else ", TLS") if secure else ""
+            checks = support.Checks(f"{title} as server{suffix}")
+            peer_as_server(checks, build_dir, server, more, echoes_reason, secure, compresses)
+            good.append(checks.close())
+            checks = support.Checks(f"{title} as client{suffix}")
+            peer_as_client(checks, build_dir, client, more, secure)
+            good.append(checks.close())
+    return all(good)
+
+
+def peer_as_server(checks, build_dir, command, environment, echoes_reason=True, secure=None, compresses=True):
+    with PeerServer(command, environment, secure) as peer, support.Process([support.driver(build_dir)], environment) as ours:
+        _messages(checks, peer, ours, bool(secure) and compresses)
         _pings(checks, peer, ours)
         _closes(checks, peer, ours, echoes_reason)
         _subprotocols(checks, peer, ours)
@@ -42,7 +60,7 @@ def peer_as_server(checks, build_dir, command, environment, echoes_reason=True):
         checks.equal("our driver ends in order", ours.stop(), 0)
 
 
-def _messages(checks, peer, ours):
+def _messages(checks, peer, ours, compressed):
     for path in ("echo", "fragments"):
         checks.equal(f"/{path} opens", ours.ask(f"open {peer.url}/{path}?messages"), "open ")
         for kind in ("text", "binary"):
@@ -50,6 +68,7 @@ def _messages(checks, peer, ours):
                 checks.equal(f"/{path} {kind} {size}", ours.ask(f"echo {kind} {size} 1"), "ok")
         checks.equal(f"/{path} closes", ours.ask("close 1000"), "closed 0 1000|local|")
         told = peer.event("closed", "messages")
+        checks.equal(f"/{path} is compressed", told["compressed"], compressed)
         if path == "fragments":
             checks.equal("each ping between fragments got its pong", told["pongs"], 2 * len(SIZES))
     ours.ask(f"open {peer.url}/echo")
@@ -109,20 +128,20 @@ def _cuts(checks, peer, ours):
         checks.equal(f"connection {cut} goes on with", peer.event("message", "cuts")["message"], "hello")
         ours.ask("say cut")
         lost = ours.ask("wait waiting").split("|")[0].split()
-        checks.true(f"cut {cut} is reported", lost[0] == "waiting" and lost[1] in ("2", "104") and lost[2] == "1006", lost)
+        checks.true(f"cut {cut} is reported", lost[0] == "waiting" and lost[1] in ("2", "104", "11") and lost[2] == "1006", lost)
         checks.equal(f"after cut {cut} it is open again", ours.ask("wait open").split()[0], "open")
     ours.ask("drop")
 
 
-def peer_as_client(checks, build_dir, command, environment):
+def peer_as_client(checks, build_dir, command, environment, secure=None):
     """The peer's script makes the checks of one endpoint; see ws_client.js."""
     for api in ("coroutine", "on_message"):
-        with support.EchoServer(build_dir, api) as server:
+        with support.EchoServer(build_dir, api, options=secure.options if secure else ()) as server:
             with support.Process([*command, "echo", server.url], environment) as peer:
                 checks.take_report(peer)
                 checks.equal(f"the peer's script ends in order ({api})", peer.stop(), 0)
             _shutdown(checks, server, command, environment, api)
-    with support.Listener(build_dir, "protocols=one,two", "ping=20") as server:
+    with support.Listener(build_dir, "protocols=one,two", "ping=20", secure=secure) as server:
         with support.Process([*command, "talk", server.url], environment) as peer:
             checks.take_report(peer)
             checks.equal("the peer's script ends in order", peer.stop(), 0)

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: BSL-1.0
 """What the conformance tests share: arguments, child processes, counted checks."""
 import argparse
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
 import queue
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 
 PATIENCE_S = 60  # for one answer; the slowest takes a few seconds with sanitizers
 
@@ -98,17 +104,76 @@ class Process:
 
 
 class EchoServer(Process):
-    def __init__(self, build_dir, api, port=0):
-        super().__init__([echo_server(build_dir), "--port", port, "--api", api])
-        self.url = f"ws://127.0.0.1:{self.line().rsplit(' ', 1)[1]}"
+    def __init__(self, build_dir, api, port=0, options=()):
+        super().__init__([echo_server(build_dir), "--port", port, "--api", api, *options])
+        self.port = int(self.line().rsplit(" ", 1)[1])
+        self.url = f"wss://localhost:{self.port}" if "--tls" in options else f"ws://127.0.0.1:{self.port}"
 
 
 class Listener(Process):
     """The driver as a listener; see driver.cpp."""
 
-    def __init__(self, build_dir, *options):
-        super().__init__([driver(build_dir), "serve", *options])
-        self.url = f"ws://127.0.0.1:{self.line().rsplit(' ', 1)[1]}"
+    def __init__(self, build_dir, *options, secure=None):
+        super().__init__([driver(build_dir), "serve", *options], secure.environment if secure else None)
+        port = self.line().rsplit(" ", 1)[1]
+        self.url = f"wss://localhost:{port}" if secure else f"ws://127.0.0.1:{port}"
+
+
+# ---- certificates --------------------------------------------------------------------------
+
+
+class Certificates:
+    """An authority and, signed by it, a server called localhost and 127.0.0.1, in files of a folder of their own."""
+
+    NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="hawser_certificates_")
+        folder = pathlib.Path(self._folder.name)
+        self.authority, self.chain, self.key = (folder / name for name in ("authority.pem", "chain.pem", "key.pem"))
+        authority_key, request, names = (folder / name for name in ("authority.key", "request.pem", "names"))
+        names.write_text(self.NAMES, encoding="ascii")
+        make = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl(*make, "-x509", "-days", 2, "-subj", "/CN=authority", "-keyout", authority_key, "-out", self.authority)
+        openssl(*make, "-subj", "/CN=localhost", "-keyout", self.key, "-out", request)
+        openssl("x509", "-req", "-days", 2, "-in", request, "-CA", self.authority, "-CAkey", authority_key, "-CAcreateserial",
+                "-extfile", names, "-out", self.chain)
+        # OpenSSL and what is built on it, Go and Rust look there for whom to trust; Node.js by a name of its own.
+        self.environment = {"SSL_CERT_FILE": str(self.authority), "NODE_EXTRA_CA_CERTS": str(self.authority),
+                            "HAWSER_TLS_CHAIN": str(self.chain), "HAWSER_TLS_KEY": str(self.key), "HAWSER_COMPRESSION": "on"}
+        self.options = ("--tls", self.chain, self.key, "--deflate")
+
+    def key_hash(self):
+        """SHA-256 of the server's public key, in base64."""
+        public = ssl.PEM_cert_to_DER_cert(openssl("pkey", "-in", self.key, "-pubout").replace("PUBLIC KEY", "CERTIFICATE"))
+        return base64.b64encode(hashlib.sha256(public).digest()).decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._folder.cleanup()
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def until(condition):
+    """Waits until it holds, not for ever."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def openssl(*arguments):
+    done = subprocess.run(["openssl", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"FAILED: openssl {arguments[0]}:\n{done.stdout}")
+    return done.stdout
 
 
 # ---- checks --------------------------------------------------------------------------------

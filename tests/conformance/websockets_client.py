@@ -2,6 +2,7 @@
 """Python's websockets as a client; the modes are those of ws_client.js."""
 import asyncio
 import json
+import os
 import sys
 
 import websockets
@@ -94,9 +95,10 @@ async def close_codes(name):
 
 async def echo():
     async with opened() as socket:
-        check("permessage-deflate was offered and is declined",
+        answer = socket.response.headers.get("Sec-WebSocket-Extensions", "")
+        check("permessage-deflate was offered, and is agreed on where both can",
               "permessage-deflate" in socket.request.headers.get("Sec-WebSocket-Extensions", "")
-              and "Sec-WebSocket-Extensions" not in socket.response.headers)
+              and answer.startswith("permessage-deflate") == ("HAWSER_COMPRESSION" in os.environ), answer)
         await whole_and_in_fragments(socket)
         for size in (0, 5, 125):
             await (await socket.ping("p" * size))

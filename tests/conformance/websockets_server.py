@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Python's websockets as a server; the paths are those of ws_server.js."""
+"""Python's websockets as a server; the paths and the environment are those of ws_server.js."""
 import asyncio
 import json
+import os
+import ssl
 
 import websockets
 from websockets.asyncio.server import serve
@@ -72,16 +74,27 @@ async def handle(socket):
     if counter:
         counter.cancel()
     answered = sum(1 for pong in pongs if pong.done() and not pong.cancelled() and not pong.exception())
-    tell(url=socket.request.path, closed=socket.close_code, reason=socket.close_reason, pongs=answered)
+    compressed = "Sec-WebSocket-Extensions" in socket.response.headers
+    tell(url=socket.request.path, closed=socket.close_code, reason=socket.close_reason, pongs=answered, compressed=compressed)
 
 
 def choose(_, offered):
     return "two" if "two" in offered else None
 
 
+def security():
+    if "HAWSER_TLS_CHAIN" not in os.environ:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["HAWSER_TLS_CHAIN"], os.environ["HAWSER_TLS_KEY"])
+    return context
+
+
 async def main():
     limit = 16 * 1024 * 1024
-    async with serve(handle, "127.0.0.1", 0, max_size=limit, select_subprotocol=choose, ping_interval=None) as server:
+    compression = "deflate" if "HAWSER_COMPRESSION" in os.environ else None
+    async with serve(handle, "127.0.0.1", 0, max_size=limit, select_subprotocol=choose, ping_interval=None,
+                     ssl=security(), compression=compression) as server:
         print(f"listening {server.sockets[0].getsockname()[1]}", flush=True)
         await asyncio.get_running_loop().create_future()
 

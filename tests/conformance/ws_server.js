@@ -6,8 +6,11 @@
 //   /pinged     says "3 pings" after the third ping of the client
 //   /close      for a message CODE:REASON: closes with it; CODE 0 stands for none
 //   /record     tells each message on stdout; on "cut" destroys the connection
-// Tells each close on stdout. Chooses the subprotocol "two" where it is offered.
+// Tells each close on stdout. Chooses the subprotocol "two" where it is offered. With HAWSER_TLS_CHAIN and
+// HAWSER_TLS_KEY in the environment it speaks TLS, with HAWSER_COMPRESSION it compresses.
 'use strict';
+const fs = require('fs');
+const https = require('https');
 const { WebSocketServer } = require('ws');
 
 const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n');
@@ -21,9 +24,11 @@ function sendInFragments(socket, data, binary) {
   socket.send(data.subarray(2 * third), { binary, fin: true });
 }
 
+const { HAWSER_TLS_CHAIN: chain, HAWSER_TLS_KEY: key, HAWSER_COMPRESSION: compression } = process.env;
+const front = chain && https.createServer({ cert: fs.readFileSync(chain), key: fs.readFileSync(key) });
 const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: 0,
+  ...(front ? { server: front } : { host: '127.0.0.1', port: 0 }),
+  perMessageDeflate: Boolean(compression),
   maxPayload: 16 * 1024 * 1024,
   handleProtocols: (offered) => (offered.has('two') ? 'two' : false),
 });
@@ -41,7 +46,7 @@ server.on('connection', (socket, request) => {
     pings += 1;
     if (path === '/pinged' && pings === 3) socket.send('3 pings');
   });
-  socket.on('close', (code, reason) => tell({ url: request.url, closed: code, reason: reason.toString(), pongs }));
+  socket.on('close', (code, reason) => tell({ url: request.url, closed: code, reason: reason.toString(), pongs, compressed: socket.extensions !== '' }));
   socket.on('message', (data, binary) => {
     switch (path) {
       case '/fragments':
@@ -60,3 +65,4 @@ server.on('connection', (socket, request) => {
     }
   });
 });
+if (front) front.listen(0, '127.0.0.1');

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -142,6 +143,8 @@ private:
     static constexpr std::size_t at_once = 64 * 1024;
     // Where it answers the last message of a read, no batch is waited for either way.
     static constexpr std::size_t at_once_last = 8 * 1024;
+    // Pongs that wait to be written, one for each ping.
+    static constexpr std::uint8_t most_pongs = 64;
 
     wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, ws::role side)
         : driver_(d), options_(std::move(o)), owner_(&owner), side_(side), out_(d) {}
@@ -194,6 +197,7 @@ private:
     void pump();
     void handle(const ws::event& e);
     void on_close_frame(const ws::event& e);
+    void answer_ping();
     bool control_flood() noexcept;
     void fail(errc why, close_code code);
 
@@ -218,6 +222,7 @@ private:
     void flush();
     [[nodiscard]] write_result write_plain();
     [[nodiscard]] write_result write_gathered();
+    void append_control();
 
     // ---- the end -------------------------------------------------------------------------
 
@@ -252,6 +257,7 @@ private:
     bool resume_due_ = false;
     bool accepted_ = false;
     bool pumping_ = false;
+    std::uint8_t pongs_ = 0;     // that were appended since the output was empty
     destruction_mark mark_;
     stream_ptr stream_;
     write_queue out_;

@@ -48,7 +48,8 @@ inline void wire::handle(const ws::event& e) {
         return owner_->on_wire_message(*this, e.payload, e.text);
     case ws::event_kind::pong:
     case ws::event_kind::ping:
-        if (control_flood()) fail(errc::control_flood, close_code::policy_violation);
+        if (control_flood()) return fail(errc::control_flood, close_code::policy_violation);
+        if (e.kind == ws::event_kind::ping) answer_ping();
         return;
     case ws::event_kind::close: return on_close_frame(e);
     case ws::event_kind::error: {
@@ -68,6 +69,11 @@ inline void wire::on_close_frame(const ws::event& e) {
     (void)ws_->flush_control(out_.tail());
     linger();
     owner_->on_wire_closed(*this, end);
+}
+// At once, in its place among the messages.
+inline void wire::answer_ping() {
+    append_control();
+    defer_flush();
 }
 inline bool wire::control_flood() noexcept {
     const time_point now = driver_.now();

@@ -81,13 +81,16 @@ inline write_result wire::write_gathered() {
 }
 inline void wire::flush() {
     if (!stream_ || phase_ == phase::dialling || phase_ == phase::ended) return;
-    if (ws_ && ws_->control_due()) (void)ws_->flush_control(out_.tail());
+    append_control();
     while (!out_.empty()) {
         const write_result r = out_.has_bodies() ? write_gathered() : write_plain();
         if (r.error) return end_now(r.error);
         if (r.bytes == 0) break;
         out_.consume(r.bytes);
         limits_.stall = never;
+        if (!out_.empty()) continue;
+        pongs_ = 0;
+        append_control();
     }
     if (out_.empty()) {
         limits_.stall = never;
@@ -95,6 +98,12 @@ inline void wire::flush() {
         limits_.stall = add_saturated(driver_.now(), options_->write_stall_timeout);
         rearm();
     }
+}
+// Of pings from a peer that does not read only so many get a pong each; beyond it the newest does, once there is room.
+inline void wire::append_control() {
+    if (!ws_ || !ws_->control_due() || pongs_ == most_pongs) return;
+    ++pongs_;
+    (void)ws_->flush_control(out_.tail());
 }
 inline void wire::close(close_code code, std::string_view reason, duration limit) {
     if (phase_ == phase::dialling || phase_ == phase::upgrading) return end_now(errc::closed);

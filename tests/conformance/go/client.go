@@ -232,7 +232,8 @@ func closeByUs() {
 func echo() {
 	l := openForWholeFrames()
 	extensions := l.response.Header.Get("Sec-WebSocket-Extensions")
-	check("permessage-deflate was offered and is declined", extensions == "", extensions)
+	check("permessage-deflate was offered, and is agreed on where both can",
+		strings.HasPrefix(extensions, "permessage-deflate") == compression, extensions)
 	for _, kind := range kinds {
 		for _, size := range sizes {
 			data := pattern(kind, size, 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
 // Go's gorilla/websocket as a server (serve) and as a client (echo, talk, wait with a URL); paths
-// and modes are those of ws_server.js and ws_client.js.
+// and modes are those of ws_server.js and ws_client.js, and so is the environment.
 package main
 
 import (
@@ -17,7 +17,10 @@ import (
 
 const messageLimit = 16 * 1024 * 1024
 
-var stdout sync.Mutex
+var (
+	stdout      sync.Mutex
+	compression = os.Getenv("HAWSER_COMPRESSION") != ""
+)
 
 func tellLine(line string) {
 	stdout.Lock()

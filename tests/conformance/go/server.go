@@ -3,9 +3,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -26,6 +28,8 @@ func upgrader(path string) *websocket.Upgrader {
 	u := &websocket.Upgrader{
 		Subprotocols: []string{"two"},
 		CheckOrigin:  func(*http.Request) bool { return true },
+
+		EnableCompression: compression,
 	}
 	if path == "/fragments" {
 		u.WriteBufferSize = 1
@@ -116,7 +120,8 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		kind, data, err := s.ReadMessage()
 		if err != nil {
 			code, reason := closeOf(err)
-			tell(map[string]interface{}{"url": s.url, "closed": code, "reason": reason, "pongs": s.pongs})
+			tell(map[string]interface{}{"url": s.url, "closed": code, "reason": reason, "pongs": s.pongs,
+				"compressed": compression && strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")})
 			return
 		}
 		// An error of a write is followed by one of a read, which tells why.
@@ -130,5 +135,9 @@ func serve() {
 		log.Fatal(err)
 	}
 	tellLine("listening " + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	if chain := os.Getenv("HAWSER_TLS_CHAIN"); chain != "" {
+		server := &http.Server{Handler: http.HandlerFunc(handle), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
+		log.Fatal(server.ServeTLS(listener, chain, os.Getenv("HAWSER_TLS_KEY")))
+	}
 	log.Fatal(http.Serve(listener, http.HandlerFunc(handle)))
 }

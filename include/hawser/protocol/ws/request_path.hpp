@@ -59,4 +59,10 @@ namespace hawser::inline v0::ws::detail {
     return false;
 }
 
+/// Whether `query`, decoded once, has an end of line: it would split the header or the log that it is copied to. Its
+/// other bytes are data of the application.
+[[nodiscard]] inline bool has_line_end(std::string_view query) {
+    return percent_decoded(query).find_first_of("\r\n") != std::string::npos;
+}
+
 }  // namespace hawser::inline v0::ws::detail

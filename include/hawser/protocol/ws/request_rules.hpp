@@ -80,6 +80,7 @@ namespace hawser::inline v0::ws::detail {
     request.target += target;
     if (hawser::detail::check_target(request.target, true)) return bad_request("malformed request target");
     if (is_hostile_path(request.path())) return bad_request("the path has a forbidden segment or byte");
+    if (has_line_end(request.query())) return bad_request("the query has an end of line");
     return {};
 }
 

@@ -29,7 +29,7 @@ struct upgrade_request {
     [[nodiscard]] std::string_view path() const noexcept {
         return std::string_view(target).substr(0, target.find('?'));
     }
-    /// The target behind the first '?', not decoded; empty where there is none.
+    /// The target behind the first '?', not decoded; empty where there is none. No byte of it decodes to an end of line.
     [[nodiscard]] std::string_view query() const noexcept {
         const auto mark = target.find('?');
         return mark == std::string::npos ? std::string_view{} : std::string_view(target).substr(mark + 1);

@@ -2,7 +2,10 @@
 
 use crate::{close_frame, close_of, fragment, json, part, tell_line, Failure};
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_native_tls::native_tls::{self, Identity};
+use tokio_native_tls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::Message;
@@ -10,14 +13,14 @@ use tokio_tungstenite::WebSocketStream;
 
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
-struct Session {
-    socket: WebSocketStream<TcpStream>,
+struct Session<S> {
+    socket: WebSocketStream<S>,
     url: String,
     pings: usize,
     pongs: usize,
 }
 
-impl Session {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn path(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
@@ -98,7 +101,7 @@ fn offers_two(request: &Request) -> bool {
     offers.iter().filter_map(|h| h.to_str().ok()).flat_map(|h| h.split(',')).any(|one| one.trim() == "two")
 }
 
-async fn handle(stream: TcpStream) {
+async fn handle<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
     let mut url = String::new();
     #[allow(clippy::result_large_err)] // the library's choice
     let choose = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
@@ -115,18 +118,36 @@ async fn handle(stream: TcpStream) {
     let mut session = Session { socket, url, pings: 0, pongs: 0 };
     let (code, reason) = session.converse().await.unwrap_or_else(|error| (1006, error.to_string()));
     tell_line(&format!(
-        "{{\"url\":{},\"closed\":{code},\"reason\":{},\"pongs\":{}}}",
+        "{{\"url\":{},\"closed\":{code},\"reason\":{},\"pongs\":{},\"compressed\":false}}",
         json(&session.url),
         json(&reason),
         session.pongs
     ));
 }
 
+/// With the certificate and the key that the environment names.
+fn security() -> Result<Option<TlsAcceptor>, Failure> {
+    let (chain, key) = match (std::env::var("HAWSER_TLS_CHAIN"), std::env::var("HAWSER_TLS_KEY")) {
+        (Ok(chain), Ok(key)) => (std::fs::read(chain)?, std::fs::read(key)?),
+        _ => return Ok(None),
+    };
+    let acceptor = native_tls::TlsAcceptor::new(Identity::from_pkcs8(&chain, &key)?)?;
+    Ok(Some(acceptor.into()))
+}
+
 pub async fn serve() -> Result<(), Failure> {
+    let security = security()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     tell_line(&format!("listening {}", listener.local_addr()?.port()));
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(handle(stream));
+        match security.clone() {
+            None => drop(tokio::spawn(handle(stream))),
+            Some(acceptor) => drop(tokio::spawn(async move {
+                if let Ok(secured) = acceptor.accept(stream).await {
+                    handle(secured).await;
+                }
+            })),
+        }
     }
 }
