@@ -7,12 +7,16 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include "../support/arguments.hpp"
 
 #include <charconv>
+#include <chrono>
 #include <cstdio>
+#include <memory>
+#include <string>
 
 namespace {
 
@@ -32,26 +36,43 @@ hawser::options settings() {
 struct conversation {
     std::string first;  // message
     bool opened = false;
+    bool ended = true;        // by the server, in time
+    std::error_code failure;  // why it did not open
 };
 
-// One connection until its end.
+// One connection until its end, or until `patience` is over.
 asio::awaitable<conversation> talk(asio::io_context& context, std::string url,
-                                   std::shared_ptr<const hawser::options> with, bool echo) {
-    hawser::resilient_socket<> s(context, std::move(with));
+                                   std::shared_ptr<const hawser::options> with, std::chrono::seconds patience, bool echo) {
+    const auto s = std::make_shared<hawser::resilient_socket<>>(context, std::move(with));
     conversation result;
-    s.on_state([&](const hawser::state_change& change) {
+    s->on_state([&](const hawser::state_change& change) {
         if (change.to == hawser::connection_state::open) result.opened = true;
-        if (change.to == hawser::connection_state::waiting) s.close();  // a case does not come back
+        else if (!result.opened) result.failure = change.reason;
+        if (change.to == hawser::connection_state::waiting) s->close();  // a case does not come back
     });
-    s.connect(url);
+    s->connect(url);
+    asio::steady_timer limit(context, patience);
+    limit.async_wait([&result, weak = std::weak_ptr(s)](std::error_code ec) {
+        const auto alive = weak.lock();
+        if (ec || !alive) return;
+        result.ended = false;
+        alive->close();
+    });
     std::error_code ec;
     auto token = asio::redirect_error(asio::use_awaitable, ec);
     for (;;) {
-        auto m = co_await s.async_receive(token);
+        auto m = co_await s->async_receive(token);
         if (ec) co_return result;
         if (result.first.empty()) result.first = m.text();
-        if (echo && !s.try_send(m)) co_await s.async_enqueue(std::move(m), token);  // waits for room
+        if (echo && !s->try_send(m)) co_await s->async_enqueue(std::move(m), token);  // waits for room
     }
+}
+
+// Whether it connected and was ended by the server; what is wrong is told.
+bool went_well(const conversation& c, const std::string& what) {
+    if (!c.opened) std::fprintf(stderr, "conformance_client: %s: cannot connect: %s\n", what.c_str(), c.failure.message().c_str());
+    else if (!c.ended) std::fprintf(stderr, "conformance_client: %s: the server did not end it in time\n", what.c_str());
+    return c.opened && c.ended;
 }
 
 // Letters, digits and a few more stand for themselves in a query.
@@ -68,40 +89,54 @@ std::string escaped(const std::string& text) {
     return out;
 }
 
-asio::awaitable<void> run_all(asio::io_context& context, std::string url, std::string agent, long& cases,
-                              long& opened) {
+struct totals {
+    long cases = 0;
+    long opened = 0;
+    bool good = false;  // all of them, and the report was written
+};
+
+asio::awaitable<void> run_all(asio::io_context& context, std::string url, std::string agent, std::chrono::seconds patience,
+                              totals& result) {
     const auto with = std::make_shared<const hawser::options>(settings());
-    const auto asked = co_await talk(context, url + "/getCaseCount", with, false);
-    long count = 0;
-    (void)std::from_chars(asked.first.data(), asked.first.data() + asked.first.size(), count);
-    for (long i = 1; i <= count; ++i) {
-        const auto ended =
-            co_await talk(context, url + "/runCase?case=" + std::to_string(i) + "&agent=" + agent, with, true);
-        if (ended.opened) ++opened;
+    const auto asked = co_await talk(context, url + "/getCaseCount", with, patience, false);
+    if (!went_well(asked, "the number of cases")) co_return;
+    const char* const end = asked.first.data() + asked.first.size();
+    if (std::from_chars(asked.first.data(), end, result.cases).ptr != end || result.cases < 1) {
+        std::fprintf(stderr, "conformance_client: the number of cases is '%s'\n", asked.first.substr(0, 40).c_str());
+        co_return;
     }
-    if (count > 0) (void)co_await talk(context, url + "/updateReports?agent=" + agent, with, false);
-    cases = count;
+    result.good = true;
+    for (long i = 1; i <= result.cases; ++i) {
+        const std::string number = std::to_string(i);
+        const auto ended =
+            co_await talk(context, url + "/runCase?case=" + number + "&agent=" + agent, with, patience, true);
+        if (ended.opened) ++result.opened;
+        if (!went_well(ended, "case " + number)) result.good = false;
+    }
+    const auto report = co_await talk(context, url + "/updateReports?agent=" + agent, with, patience, false);
+    if (!went_well(report, "the report")) result.good = false;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-    examples::arguments args(argc, argv, "conformance_client --url URL [--agent NAME]");
+    examples::arguments args(argc, argv, "conformance_client --url URL [--agent NAME] [--patience SECONDS]");
     auto url = args.required("--url");
     const auto agent = escaped(args.text("--agent", "hawser"));
+    const std::chrono::seconds patience(args.number("--patience", 300, 1, 86'400));  // for one case
     args.finish();
     while (url.ends_with('/'))
         url.pop_back();
 
     asio::io_context context(1);
-    long cases = 0, opened = 0;
-    asio::co_spawn(context, run_all(context, url, agent, cases, opened), [](const std::exception_ptr& e) {
+    totals result;
+    asio::co_spawn(context, run_all(context, url, agent, patience, result), [](const std::exception_ptr& e) {
         if (e) std::rethrow_exception(e);
     });
     context.run();
 
-    std::printf("%ld cases, %ld connected\n", cases, opened);
-    return cases > 0 && opened == cases ? 0 : 1;
+    std::printf("%ld cases, %ld connected\n", result.cases, result.opened);
+    return result.good ? 0 : 1;
 } catch (const std::exception& e) {
     std::fprintf(stderr, "conformance_client: %s\n", e.what());
     return 2;

@@ -55,17 +55,91 @@ class FuzzingServer:
             self.reports.append(query["agent"][0])
 
 
+def run_client(build_dir, url, *options):
+    return subprocess.run([build_dir / "examples" / "conformance_client", "--url", url, *options],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+
+
 def client(build_dir):
     checks = support.Checks("conformance_client")
     server = FuzzingServer(checks)
-    done = subprocess.run([build_dir / "examples" / "conformance_client", "--url", server.url, "--agent", "our & own"],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    done = run_client(build_dir, server.url, "--agent", "our & own")
     count = len(server.cases)
     checks.equal("what it says", done.stdout, f"{count} cases, {count} connected\n")
     checks.equal("its status", done.returncode, 0)
     checks.equal("one connection for each case, in order", server.order, [(i + 1, "our & own") for i in range(count)])
     checks.equal("reports", server.reports, ["our & own"])
     checks.true("compression is always offered", all(server.offered))
+    return checks.close()
+
+
+class OddServer:
+    """Says that there are so many cases; behaves as `cases` say, and tells how often it was asked for a report."""
+
+    def __init__(self, count, cases=()):
+        self.count, self.cases, self.reports, self.kept = count, cases, 0, []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"ws://127.0.0.1:{self.listening.getsockname()[1]}/"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            stream, _ = self.listening.accept()
+            c = raw_cases.Connection(stream, masks=False)
+            head = c.read_head()
+            c.buffer = (head + "\r\n" + "\r\n".join(f"{k}: {v}" for k, v in c.headers.items()) + "\r\n\r\n").encode()
+            self.answer(c, head)
+
+    def answer(self, c, head):
+        if "/runCase?case=" in head:
+            return self.cases[int(head.split("case=")[1].split("&")[0]) - 1](self, c)
+        c.accept("")
+        if "/getCaseCount" in head and self.count:
+            c.send(raw_cases.TEXT, self.count.encode())
+        self.reports += "/updateReports" in head
+        c.stream.close() if "/getCaseCount" in head and not self.count else c.end()
+
+    def in_order(self, c):
+        c.accept("")
+        c.end()
+
+    def drops(self, c):
+        c.accept("")
+        c.stream.close()
+
+    def refuses(self, c):
+        c.stream.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        c.stream.close()
+
+    def never_ends(self, c):
+        c.accept("")
+        self.kept.append(c.stream)
+
+
+def odd_servers(build_dir):
+    """A server that does not do its part: an error that says what, never a client that waits for ever."""
+    checks = support.Checks("conformance_client, odd servers")
+    free = socket.create_server(("127.0.0.1", 0))
+    nobody = f"ws://127.0.0.1:{free.getsockname()[1]}"
+    free.close()
+
+    def expect(name, url, status, *said, more=()):
+        done = run_client(build_dir, url, *more)
+        checks.equal(f"{name}: status", done.returncode, status)
+        for text in said:
+            checks.true(f"{name}: what it says", text in done.stdout, done.stdout)
+
+    expect("nobody listens", nobody, 1, "the number of cases: cannot connect: ", "0 cases, 0 connected")
+    expect("no number", OddServer("").url, 1, "the number of cases is ''", "0 cases")
+    for wrong in ("many", "0", "-1", "3 cases", "99999999999999999999"):
+        expect(f"the number is {wrong}", OddServer(wrong).url, 1, f"the number of cases is '{wrong}'")
+    expect("another scheme", "http://127.0.0.1:1/", 2, "ws")
+    expect("no TLS in this example", "wss://127.0.0.1:1/", 2, "options::tls")
+    expect("no option of that name", nobody, 2, "--agents", more=("--agents", "x"))
+    odd = OddServer("5", [OddServer.in_order, OddServer.drops, OddServer.refuses, OddServer.never_ends, OddServer.in_order])
+    expect("some cases go wrong", odd.url, 1, "5 cases, 4 connected", "case 3: cannot connect: ", "case 4: the server did not end it in time",
+           more=("--patience", "1"))
+    checks.equal("some cases go wrong: the report is asked for", odd.reports, 1)
     return checks.close()
 
 
@@ -120,6 +194,6 @@ def requests(checks, connect):
 
 build_dir = support.parse_arguments(__doc__)
 with support.Certificates() as some:
-    ended = [client(build_dir)]
+    ended = [client(build_dir), odd_servers(build_dir)]
     ended += [server(build_dir, api, certificates) for api in ("coroutine", "on_message") for certificates in (None, some)]
 sys.exit(0 if all(ended) else 1)

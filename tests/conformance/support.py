@@ -161,9 +161,9 @@ def listens(port):
     return False
 
 
-def until(condition):
+def until(condition, patience_s=PATIENCE_S):
     """Waits until it holds, not for ever."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
 
