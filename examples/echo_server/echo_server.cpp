@@ -107,6 +107,7 @@ int main(int argc, char** argv) try {
     auto settings = hawser::options::plain();
     settings.session = hawser::session_mode::preferred;  // hawser.v1 where the peer offers it
     settings.max_message_size = static_cast<std::size_t>(max_message);
+    settings.max_fragments = 1'000'000;  // as high as the messages are large
     if (compress) settings.compression = hawser::deflate();
     const auto tls = files.empty() ? nullptr : hawser::tls(certificate(files[0], files[1]));
     hawser::listener<> listener(context, {.address = address, .port = port}, hawser::listener_options{.socket = settings, .tls = tls});
