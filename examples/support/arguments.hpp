@@ -15,12 +15,18 @@ namespace examples {
 
 class arguments {
 public:
-    /// `flags` are the options without a value; `repeated` may be given more than once; `pairs` have two values.
+    /// `flags` are the options without a value; `repeated` may be given more than once; `pairs` have two values;
+    /// `with_rest`: what follows the options is no option.
     arguments(int argc, char** argv, std::string usage, std::initializer_list<std::string_view> flags = {},
-              std::initializer_list<std::string_view> repeated = {}, std::initializer_list<std::string_view> pairs = {})
+              std::initializer_list<std::string_view> repeated = {}, std::initializer_list<std::string_view> pairs = {},
+              bool with_rest = false)
         : usage_(std::move(usage)) {
         for (int i = 1; i < argc; ++i) {
             const std::string name = argv[i];
+            if (with_rest && !name.starts_with("--")) {
+                rest_.emplace_back(name);
+                continue;
+            }
             if (!name.starts_with("--")) fail("'" + name + "' is not an option");
             if (given_.contains(name) && !is_in(repeated, name)) fail(name + " is given twice");
             if (is_in(flags, name)) given_[name] = {};
@@ -43,6 +49,7 @@ public:
         if (!given_.contains(name)) fail(name + " is required");
         return text(name, {});
     }
+    [[nodiscard]] const std::vector<std::string>& rest() const { return rest_; }
     [[nodiscard]] long number(const std::string& name, long fallback, long low, long high) {
         const std::string value = text(name, std::to_string(fallback));
         long result = 0;
@@ -73,6 +80,7 @@ private:
     [[noreturn]] void fail(const std::string& what) const { throw std::invalid_argument(what + "\nusage: " + usage_); }
 
     std::string usage_;
+    std::vector<std::string> rest_;
     std::map<std::string, std::vector<std::string>> given_;
 };
 

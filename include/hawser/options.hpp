@@ -131,6 +131,7 @@ struct options {
     bool checksum = true;                                ///< offer a checksum over each session frame
     /// Dialling side: what becomes of messages of a session that is lost.
     lost_session_policy lost_session = lost_session_policy::report_unknown;
+    bool transfers = false;  ///< tell the peer that this side takes part in transfers: `hawser::transfers` of <hawser/transfer.hpp>
 
     // Policies.
     backoff_options reconnect;    ///< dialling side: when to try again

@@ -21,6 +21,7 @@ class listener;
 namespace detail {
 template <class P>
 class listener_core;
+struct link_access;
 }
 
 /// A WebSocket connection that outlives its connections.
@@ -373,6 +374,7 @@ public:
 private:
     friend class listener<P>;
     friend class detail::listener_core<P>;
+    friend struct detail::link_access;
     explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)) {
         if (link_) link_->connecting = true;
     }
@@ -386,5 +388,15 @@ private:
 
     std::shared_ptr<link_type> link_;
 };
+
+namespace detail {
+/// For the rooms above: the link of a socket.
+struct link_access {
+    template <class P>
+    [[nodiscard]] static const std::shared_ptr<link<P>>& of(const resilient_socket<P>& s) noexcept {
+        return s.link_;
+    }
+};
+}  // namespace detail
 
 }  // namespace hawser::inline v0

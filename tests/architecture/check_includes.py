@@ -26,8 +26,9 @@ ROOMS = {
     "client": BELOW_SHELL | {"shell"},
     "server": BELOW_SHELL | {"shell"},
     "message": BELOW_SHELL | {"shell"},
+    "transfer": BELOW_SHELL | {"shell"},
     "observe": BELOW_SHELL | {"shell"},
-    "testing": BELOW_SHELL | {"shell", "client", "server", "message", "observe"},
+    "testing": BELOW_SHELL | {"shell", "client", "server", "message", "observe", "transfer"},
 }
 ROOMS["everything"] = set(ROOMS)
 WITHOUT_ASIO = {"fwd", "core", "protocol", "policy", "options"}
@@ -39,7 +40,7 @@ def room_of(path):
     """The room of a path relative to include/hawser, or None for a folder that no room names."""
     top, slash, _ = path.partition("/")
     if not slash:
-        return {"fwd.hpp": "fwd", "options.hpp": "options", "hawser.hpp": "everything"}.get(top, "shell")
+        return {"fwd.hpp": "fwd", "options.hpp": "options", "hawser.hpp": "everything", "transfer.hpp": "transfer"}.get(top, "shell")
     if top == "link":
         return "shell"
     return top if top in ROOMS and top not in ("fwd", "options", "shell", "everything") else None
@@ -107,6 +108,8 @@ ALLOWED = [
     ("resilient_socket.hpp", "<hawser/store/memory.hpp>"),
     ("server/listener.hpp", "<hawser/resilient_socket.hpp>"),
     ("testing/simulator.hpp", "<hawser/server/listener.hpp>"),
+    ("transfer/core.hpp", "<hawser/resilient_socket.hpp>"),
+    ("transfer.hpp", "<hawser/transfer/core.hpp>"),
     ("hawser.hpp", "<hawser/testing/simulator.hpp>"),
 ]
 FORBIDDEN = [
@@ -128,6 +131,8 @@ FORBIDDEN = [
     ("store/memory.hpp", "<hawser/protocol/ws/frame.hpp>"),
     ("store/memory.hpp", "<hawser/policy/heartbeat.hpp>"),
     ("link/loop.hpp", "<hawser/server/listener.hpp>"),
+    ("link/loop.hpp", "<hawser/transfer/core.hpp>"),
+    ("transfer/core.hpp", "<hawser/server/listener.hpp>"),
     ("resilient_socket.hpp", "<hawser/client/pool.hpp>"),
     ("resilient_socket.hpp", "<hawser/hawser.hpp>"),
     ("client/pool.hpp", "<hawser/server/listener.hpp>"),

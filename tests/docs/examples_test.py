@@ -3,10 +3,12 @@
 """Each example runs and says what its first lines promise. Usage: examples_test.py FOLDER-OF-THE-PROGRAMS"""
 import pathlib
 import queue
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 PROGRAMS = pathlib.Path(sys.argv[1]).resolve()
@@ -176,6 +178,39 @@ def shared_breaker():
     server.ends(0, signal.SIGTERM)
 
 
+def files():
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = pathlib.Path(folder, "source"), pathlib.Path(folder, "target")
+        source.mkdir()
+        target.mkdir()
+        contents = {"empty": b"", "small.txt": b"hello", "large.bin": random.Random(1).randbytes(30_000_000)}
+        for name, content in contents.items():
+            (source / name).write_bytes(content)
+        server = Example("receive_files", "--port", 0, "--dir", target)
+        port = server.port()
+        client = Example("send_file", "--url", f"ws://127.0.0.1:{port}/", *(source / name for name in contents))
+        # In the middle of the large one, the receiver is killed and comes back.
+        part = []
+        while client.child.poll() is None and not (part and part[0].stat().st_size > 1_000_000):
+            part = list(target.glob(".large.bin.*.part"))
+        killed = client.child.poll() is None
+        server.child.kill()
+        server.child.wait()
+        if killed:
+            server = Example("receive_files", "--port", port, "--dir", target)
+            server.port()
+        client.expect("large.bin: 30000000 bytes")
+        client.ends(0)
+        if killed:
+            check("send_file goes on from the part", not any("30000000 bytes, 0 of them" in line for line in client.said), client.said)
+        for name, content in contents.items():
+            got = (target / name).read_bytes() if (target / name).exists() else None
+            check(f"{name} is there, and right", got == content)
+        check("no temporary file is left", not list(target.glob(".*")), list(target.iterdir()))
+        server.ends(0, signal.SIGTERM)
+        Example("send_file", "--url", "nonsense", source / "empty").ends(2)
+
+
 def simulation():
     one = Example("simulation")
     one.expect("an order was booked twice")
@@ -190,7 +225,7 @@ def wrong_arguments():
 
 
 try:
-    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, simulation, wrong_arguments):
+    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, files, simulation, wrong_arguments):
         part()
 finally:
     for example in Example.running:

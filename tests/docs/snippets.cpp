@@ -5,6 +5,7 @@
 #include <hawser/sqlite.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 #include <hawser/tls.hpp>
+#include <hawser/transfer.hpp>
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
@@ -350,6 +351,23 @@ void receive_durably(hawser::resilient_socket<durable>& peer) {
         sqlite3_bind_text(insert, 1, m.text().data(), static_cast<int>(m.size()), SQLITE_STATIC);
         return sqlite3_step(insert) == SQLITE_DONE ? std::error_code{} : tx.failure();
     });
+}
+
+// ---- transfers ------------------------------------------------------------------------------
+
+asio::awaitable<void> send(hawser::transfers<>& transfers) {
+    auto result = co_await transfers.async_send_file("report.pdf", asio::use_awaitable);
+    std::cout << result.bytes << " bytes, " << result.resumed_from << " of them sent before\n";
+}
+
+void receive(hawser::resilient_socket<>& socket) {
+    hawser::transfer_options options;
+    options.on_offer = hawser::receive_into({.path = "/srv/inbox"});
+    options.on_received = [](const hawser::transfer_report& r) {
+        if (r.error) std::cerr << r.name << ": " << r.error.message() << '\n';
+        else std::cout << r.place << '\n';
+    };
+    hawser::transfers<> transfers{socket, options};
 }
 
 }  // namespace snippets

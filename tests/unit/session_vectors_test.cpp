@@ -120,6 +120,7 @@ struct vector_check {
         session::data expected, got;
         read(fields, expected);
         expected.key = hawser::as_text(key);
+        expected.transfer = has(fields, "transfer") && flag_at(fields, "transfer");
         byte_view payload;
         REQUIRE(session::decode(e, got, payload));
         CHECK(got == expected);

@@ -116,6 +116,20 @@ enum class errc {
     store_corrupt = 131,         ///< what the store holds is damaged or contradicts itself
     store_full = 132,            ///< the store has no room; what it holds is intact
     store_version = 133,         ///< the store was made by a newer version, or its file is something else
+
+    // Transfers of files and streams.
+    transfer_unsupported = 140,  ///< the peer takes no transfers, or `options::transfers` is off here
+    transfer_refused = 141,      ///< the receiver does not want it; the text says why
+    transfer_too_big = 142,      ///< over the receiver's limit, or more than was offered
+    transfer_digest = 143,       ///< what arrived is not what was sent
+    transfer_source = 144,       ///< the source could not be read, or changed while it was sent
+    transfer_storage = 145,      ///< the receiver could not write it down
+    transfer_no_space = 146,     ///< the receiver's disk is full
+    transfer_cancelled = 147,    ///< the other side cancelled it
+    transfer_timeout = 148,      ///< no answer to an offer, or to the end, in time
+    transfer_interrupted = 149,  ///< the receiver's state is lost, and the source cannot be read again
+    transfer_protocol = 150,     ///< a message that the rules of transfers forbid
+    transfer_superseded = 151,   ///< the sender has offered the same source again
 };
 
 /// Conditions to branch on: `if (ec == hawser::condition::retryable)`.
@@ -232,6 +246,18 @@ inline constexpr errc_text errc_texts[] = {
     {errc::unknown_ticket, "unknown ticket"},
     {errc::handler_failed, "a critical callback threw"},
     {errc::store_failed, "the store reported an error"},
+    {errc::transfer_unsupported, "the peer takes no transfers"},
+    {errc::transfer_refused, "the receiver refused the transfer"},
+    {errc::transfer_too_big, "transfer over its size limit"},
+    {errc::transfer_digest, "digest of the transfer does not match"},
+    {errc::transfer_source, "the source of the transfer failed or changed"},
+    {errc::transfer_storage, "the receiver of the transfer could not store it"},
+    {errc::transfer_no_space, "no space left for the transfer"},
+    {errc::transfer_cancelled, "the other side cancelled the transfer"},
+    {errc::transfer_timeout, "no answer to a transfer in time"},
+    {errc::transfer_interrupted, "the transfer was interrupted and its source cannot be read again"},
+    {errc::transfer_protocol, "the peer broke a rule of transfers"},
+    {errc::transfer_superseded, "the same source was offered again"},
     {errc::tls_missing, "wss needs TLS: set options::tls to hawser::tls() of <hawser/tls.hpp>"},
     {errc::locked, "the store, or this session in it, is in use elsewhere"},
     {errc::store_corrupt, "what the store holds is damaged"},
@@ -253,6 +279,8 @@ inline constexpr errc_text errc_texts[] = {
     case errc::bad_extension: case errc::bad_response: case errc::tls_failed:
     case errc::tls_truncated: case errc::proxy_failed: case errc::locked: case errc::store_full:
     case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:
+    case errc::transfer_digest: case errc::transfer_storage: case errc::transfer_no_space:
+    case errc::transfer_timeout: case errc::transfer_interrupted:
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:
@@ -272,6 +300,8 @@ inline constexpr errc_text errc_texts[] = {
     case errc::invalid_state: case errc::closed: case errc::already_connecting: case errc::operation_in_progress:
     case errc::unknown_ticket: case errc::handler_failed: case errc::store_failed:
     case errc::store_corrupt: case errc::store_version:
+    case errc::transfer_unsupported: case errc::transfer_refused: case errc::transfer_too_big: case errc::transfer_source:
+    case errc::transfer_cancelled: case errc::transfer_protocol: case errc::transfer_superseded:
         return condition::fatal;
     }
     return condition::fatal;  // a number that is no code of ours

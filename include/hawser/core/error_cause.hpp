@@ -45,6 +45,7 @@ enum class error_cause : std::uint8_t {
     case errc::circuit_open: case errc::retries_exhausted: case errc::close_timeout: case errc::proxy_failed:
     case errc::handshake_timeout: case errc::message_timeout: case errc::not_connected: case errc::superseded:
     case errc::stale_resume: case errc::session_expired: case errc::resume_failed: case errc::outcome_unknown:
+    case errc::transfer_timeout: case errc::transfer_interrupted:
         return error_cause::network;
     case errc::tls_failed: case errc::tls_truncated: case errc::tls_incompatible:
         return error_cause::tls;
@@ -60,6 +61,7 @@ enum class error_cause : std::uint8_t {
     case errc::bad_close_frame: case errc::non_minimal_length: case errc::bad_compression:
     case errc::session_protocol: case errc::session_malformed: case errc::session_checksum: case errc::session_gap:
     case errc::session_version: case errc::unknown_extension: case errc::sequence_exhausted:
+    case errc::transfer_unsupported: case errc::transfer_protocol:
         return error_cause::protocol;
     case errc::refused: case errc::write_stalled: case errc::too_many_connections: case errc::message_too_big:
     case errc::control_flood: case errc::queue_full: case errc::would_block: case errc::too_many_waiters:
@@ -68,11 +70,13 @@ enum class error_cause : std::uint8_t {
     case errc::out_of_memory: case errc::random_failed: case errc::store_failed:
     case errc::locked: case errc::store_corrupt: case errc::store_full:
     case errc::store_version:
+    case errc::transfer_digest: case errc::transfer_source: case errc::transfer_storage: case errc::transfer_no_space:
         return error_cause::resource;
     case errc::session_ended: case errc::rejected: case errc::cancelled: case errc::detached:
     case errc::invalid_argument: case errc::invalid_state: case errc::closed: case errc::already_connecting:
     case errc::operation_in_progress: case errc::unknown_ticket: case errc::handler_failed: case errc::tls_missing:
     case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:
+    case errc::transfer_refused: case errc::transfer_too_big: case errc::transfer_cancelled: case errc::transfer_superseded:
         return error_cause::application;
     }
     return error_cause::application;  // a number that is no code of ours

@@ -18,8 +18,9 @@
 
 namespace hawser::inline v0 {
 
-/// Text (UTF-8, RFC 6455 section 5.6) or binary.
-enum class message_kind : std::uint8_t { binary = 0, text = 1 };
+/// Text (UTF-8, RFC 6455 section 5.6) or binary. `transfer` is internal: part of a file on its way, see <hawser/transfer.hpp>;
+/// no application is handed one.
+enum class message_kind : std::uint8_t { binary = 0, text = 1, transfer = 2 };
 
 namespace detail {
 

@@ -83,7 +83,9 @@ namespace hawser::inline v0::detail {
     X(port_wraps, "URL: a port is at most 65535")                                                  \
     X(no_takeover_unheeded, "RFC 7692 7.1.1.1: who is asked for no takeover gives none")           \
     X(first_retained_unchecked, "a position that cannot be is malformed")                          \
-    X(handshake_without_deadline, "H12: a handshake ends at its deadline")
+    X(handshake_without_deadline, "H12: a handshake ends at its deadline")                         \
+    X(transfer_size_unchecked, "transfers: a size that cannot be is malformed")                    \
+    X(transfer_credit_unchecked, "transfers: a chunk stays within the credit")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {

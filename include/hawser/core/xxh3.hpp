@@ -45,4 +45,29 @@ namespace hawser::inline v0 {
     return result;
 }
 
+/// A value of XXH3-128 in its canonical form, which is big endian.
+using digest128 = std::array<std::byte, 16>;
+
+/// XXH3-128 of bytes that come in pieces. It finds damage, not malice.
+class xxh3_128_stream {
+public:
+    xxh3_128_stream() noexcept { reset(); }
+    /// As new.
+    void reset() noexcept { (void)XXH3_128bits_reset(&state_); }
+    /// The next piece.
+    void update(byte_view bytes) noexcept { (void)XXH3_128bits_update(&state_, bytes.data(), bytes.size()); }
+    /// Of all pieces so far; more may follow.
+    [[nodiscard]] digest128 digest() const noexcept {
+        XXH128_canonical_t canonical;
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_));
+        digest128 out;
+        static_assert(sizeof canonical == sizeof out);
+        std::memcpy(out.data(), &canonical, sizeof out);
+        return out;
+    }
+
+private:
+    XXH3_state_t state_;
+};
+
 }  // namespace hawser::inline v0

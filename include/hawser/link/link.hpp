@@ -13,6 +13,7 @@
 #include <hawser/link/feed_state.hpp>
 #include <hawser/link/sender_queue.hpp>
 #include <hawser/link/traffic.hpp>
+#include <hawser/link/transfer_port.hpp>
 #include <hawser/link/wire.hpp>
 #include <hawser/options.hpp>
 #include <hawser/policies.hpp>
@@ -221,6 +222,20 @@ public:
     void handler_gave_up(handler_criticality how) noexcept;
     void fail_for_handler() noexcept;
     void count(counter c, std::uint64_t n = 1) noexcept { objects_.metrics.add(c, n); }
+    // ---- for transfers ---------------------------------------------------------------------
+
+    /// From now on it is told what concerns transfers.
+    void attach_transfers(std::shared_ptr<transfer_port> port);
+    [[nodiscard]] bool takes_transfers() const noexcept { return session_on_ && session_ && session_->takes_transfers(); }
+    [[nodiscard]] bool is_open() const noexcept { return link_ready_; }
+    [[nodiscard]] std::error_code final_error() const noexcept {
+        return final_error_ ? final_error_ : make_error_code(errc::closed);
+    }
+    /// Queues a message of a transfer beside the overflow policy, as transfers bound what they have in the
+    /// queue; returns its counter. Precondition: `takes_transfers()`.
+    [[nodiscard]] std::uint64_t send_transfer(message body) { return put(std::move(body), {}); }
+    /// In a catch clause.
+    void transfer_callback_threw() noexcept { handler_threw("transfer_callback_threw"); }
 
 private:
     struct dialling;
@@ -292,6 +307,7 @@ private:
     void on_wire_message(wire& w, byte_view payload, bool text) override;
     void on_session_message(byte_view payload, bool text);
     void deliver(const session::action& a);
+    void deliver_transfer(const session::action& a);
     void break_off(std::error_code why);
     void failed() noexcept;
     void handler_threw(std::string_view event) noexcept;
@@ -374,6 +390,7 @@ private:
     std::shared_ptr<sender_queue> senders_;         // under the mutex of senders()
     std::atomic<sender_queue*> open_senders_{nullptr};
     std::shared_ptr<ack_relay<P>> acks_;
+    std::shared_ptr<transfer_port> transfers_;
     std::shared_ptr<link> keep_alive_;
     std::shared_ptr<link> leaver_;  // see orphan_on_strand
     link_host* host_ = nullptr;

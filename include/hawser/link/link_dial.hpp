@@ -153,6 +153,7 @@ void link<P>::announce_open(bool resumed) {
     if (session_on_) count(resumed ? counter::sessions_resumed : counter::sessions_started);
     set_state(connection_state::open, {.resumed = resumed, .session = session_on_});
     complete_all(openers_, {});
+    if (const auto port = transfers_; port && link_ready_) port->on_link_open(takes_transfers(), resumed);
     driver_.defer(*this);
 }
 
@@ -250,6 +251,7 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     heartbeat_.stop();
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
+    if (transfers_) transfers_->on_link_detached();
     if (dial_) {
         if (was_up) dial_->credentials.lost(driver_.now());
         if (dial_->feed) dial_->feed->stop();

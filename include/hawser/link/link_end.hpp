@@ -26,6 +26,7 @@ void link<P>::close(close_code code, std::string reason, std::uint64_t serial, p
     closing_reason_ = std::move(reason);
     close_deadline_ = add_saturated(driver_.now(), options_->close_timeout);
     set_state(connection_state::closing);
+    if (const auto port = transfers_) port->on_link_closed(errc::closed);
     rearm();
     driver_.defer(*this);
 }
@@ -99,6 +100,7 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     tell_host(accepted);
     set_state(final, {.reason = why, .close = close});
     fail_operations(why ? why : make_error_code(errc::closed));
+    if (const auto port = transfers_) port->on_link_closed(final_error());
     end_messages();
 }
 
@@ -162,6 +164,7 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     }
     if (!final) tell_host(std::nullopt);
     if (!final) state_ = connection_state::closed;
+    if (const auto port = std::move(transfers_)) port->on_link_closed(aborted);
     final_error_ = aborted;  // also of operations that a lazy token starts only now
     const auto untaken = std::move(ready_);
     fail_operations(aborted);
@@ -199,6 +202,7 @@ void link<P>::abandon() noexcept {
     const auto loaders = std::move(loaders_);
     const auto closers = std::move(closers_);
     const auto receiver = std::move(receiver_);
+    const auto transfers = std::move(transfers_);
     const auto ready = std::move(ready_);
 }
 

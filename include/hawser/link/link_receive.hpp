@@ -162,8 +162,36 @@ HAWSER_OUT_OF_LINE void link<P>::keep_plain(byte_view payload, message_kind kind
     kept();
 }
 
+// Accepted when the transfers have it: if this process dies, the sender finds out and goes on from what
+// the receiver has on disk.
+template <class P>
+void link<P>::deliver_transfer(const session::action& a) {
+    count_received(a.payload.size());
+    const std::uint64_t serial = session_->epoch_serial();
+    if (!transfers_) transfers_ = std::make_shared<transfer_backlog>();
+    const auto port = transfers_;
+    const std::error_code ec = port->on_message(a.payload);
+    if (orphaned || !session_) return;
+    session_->finish(serial, a.seq, driver_.now());
+    if (!ec || is_final()) return;
+    session::action bad;
+    bad.what = session::action::kind::close_link;
+    bad.error = ec;
+    bad.code = ec == errc::table_full ? close_code::policy_violation : close_code::protocol_error;
+    on_action(bad);
+}
+
+template <class P>
+void link<P>::attach_transfers(std::shared_ptr<transfer_port> port) {
+    const auto former = std::exchange(transfers_, port);
+    if (is_final() || orphaned) return port->on_link_closed(final_error());
+    if (link_ready_) port->on_link_open(takes_transfers(), true);
+    if (former) former->hand_over(*port);
+}
+
 template <class P>
 void link<P>::deliver(const session::action& a) {
+    if (a.transfer) return deliver_transfer(a);
     count_received(a.payload.size());
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();

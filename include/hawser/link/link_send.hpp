@@ -183,6 +183,7 @@ void link<P>::report_outcomes() {
         }
         for (auto w = std::move(f->waiters); w; w = std::move(w->next))
             static_cast<send_waiter&>(*w).done(error_of(f->result), f->result);
+        if (transfers_ && transfers_->on_outcome(f->counter, f->result)) continue;
         if (!on_outcome_ || orphaned) continue;
         try {
             on_outcome_(ticket{f->counter}, f->result);

@@ -17,6 +17,7 @@ session::endpoint& link<P>::session(std::string_view stream) {
     session::endpoint_options o;
     o.side = stream == client_stream ? session::side::client : session::side::server;
     o.checksum = options_->checksum;
+    o.transfers = options_->transfers;
     o.durable = P::store::durable;
     o.keep_records = P::store::keeps_records && stored;
     o.max_message_size = options_->max_message_size;

@@ -31,6 +31,7 @@ struct action {
     };
     kind what = kind::none;
     bool text = false;
+    bool transfer = false;  ///< the message belongs to a transfer
     byte_view payload;
     std::uint64_t seq = 0;
     message_id id;

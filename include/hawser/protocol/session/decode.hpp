@@ -27,6 +27,9 @@ namespace detail {
         if (id >> 1 == extension_key && e.type == frame_type::data) {
             if (value.size() > max_key_size) return errc::session_malformed;
             e.key = as_text(value);
+        } else if (id >> 1 == extension_transfer && e.type == frame_type::data) {
+            if (!value.empty()) return errc::session_malformed;
+            e.transfer = true;
         } else if ((id & 1) != 0) {
             return errc::unknown_extension;
         }
@@ -58,6 +61,7 @@ template <class F>
     if (!in.ok() || (e.flags & ~known_flags(e.type)) != 0) return errc::session_malformed;
     if (!carries_payload(e.type) && frame.size() > max_control_size) return errc::session_malformed;
     e.key = {};
+    e.transfer = false;
     if (e.has(flag::extensions))
         if (auto ec = detail::read_extensions(in, e)) return ec;
     e.body = in.rest();
@@ -140,6 +144,7 @@ template <class F>
     f.ack_now = e.has(flag::ack_now);
     f.has_ack = e.has(flag::has_ack);
     f.key = e.key;
+    f.transfer = e.transfer;
     if (f.has_ack) f.ack = detail::take_ack(in);
     f.seq = in.varint();
     f.id_delta = unzigzag(in.varint());

@@ -39,11 +39,15 @@ inline void put_ack(byte_vector& out, const ack_fields& a) {
 }
 [[nodiscard]] constexpr unsigned flag_if(bool on, std::uint8_t bit) noexcept { return on ? bit : 0U; }
 
-inline void put_key(byte_vector& out, std::string_view key) {
-    assert(key.size() <= max_key_size);
-    const std::size_t length_size = key.size() < 128 ? 1 : 2;
-    put_varints(out, {1 + length_size + key.size(), extension_key << 1, key.size()});
-    append(out, as_bytes(key));
+inline void put_extensions(byte_vector& out, const data& f) {
+    assert(f.key.size() <= max_key_size);
+    const std::size_t length_size = f.key.size() < 128 ? 1 : 2;
+    const std::size_t key_size = f.key.empty() ? 0 : 1 + length_size + f.key.size();
+    put_varint(out, key_size + (f.transfer ? 2 : 0));
+    if (f.transfer) put_varints(out, {(extension_transfer << 1) | 1, 0});
+    if (f.key.empty()) return;
+    put_varints(out, {extension_key << 1, f.key.size()});
+    append(out, as_bytes(f.key));
 }
 
 }  // namespace detail
@@ -109,8 +113,8 @@ inline void encode(byte_vector& out, const data& f, byte_view payload, bool sum)
     using namespace detail;
     begin_frame(out, frame_type::data,
                 flag_if(sum, flag::checksum) | flag_if(f.text, flag::text) | flag_if(f.ack_now, flag::ack_now) |
-                    flag_if(f.has_ack, flag::has_ack) | flag_if(!f.key.empty(), flag::extensions));
-    if (!f.key.empty()) put_key(out, f.key);
+                    flag_if(f.has_ack, flag::has_ack) | flag_if(!f.key.empty() || f.transfer, flag::extensions));
+    if (!f.key.empty() || f.transfer) put_extensions(out, f);
     if (f.has_ack) put_ack(out, f.ack);
     put_varints(out, {f.seq, zigzag(f.id_delta)});
     finish_frame(out, payload);

@@ -101,6 +101,7 @@ public:
     }
     /// Numbers waiting messages for the attached link, `budget` bytes of payload at most.
     void assign(std::size_t budget) {
+        out_.set_takes_transfers(takes_transfers());
         if (phase_ == phase::attached) out_.assign(budget);
     }
     /// The next frame of the attached link, if any. Views are valid until the next call.
@@ -119,6 +120,8 @@ public:
     [[nodiscard]] const origin_id& peer_origin() const noexcept { return peer_origin_; }
     [[nodiscard]] bool peer_durable() const noexcept { return peer_durable_; }
     [[nodiscard]] std::uint64_t epoch_serial() const noexcept { return epoch_serial_; }
+    /// Whether both sides of the present session know messages of transfers.
+    [[nodiscard]] bool takes_transfers() const noexcept { return has_epoch_ && (features_ & feature::transfers) != 0; }
     [[nodiscard]] std::uint64_t peer_max_message_size() const noexcept { return peer_max_message_; }
     [[nodiscard]] const endpoint_options& options() const noexcept { return options_; }
 
@@ -130,7 +133,9 @@ private:
     [[nodiscard]] static action fail(std::error_code ec, close_code code = close_code::protocol_error) noexcept;
     [[nodiscard]] static action simple(action::kind k) noexcept;
     [[nodiscard]] bool checksum() const noexcept { return (features_ & feature::checksum) != 0; }
-    [[nodiscard]] std::uint64_t offered_features() const noexcept { return options_.checksum ? feature::checksum : 0; }
+    [[nodiscard]] std::uint64_t offered_features() const noexcept {
+        return (options_.checksum ? feature::checksum : 0) | (options_.transfers ? feature::transfers : 0);
+    }
     [[nodiscard]] std::error_code verify(byte_view frame, const envelope& e, byte_view payload) const noexcept;
 
     // detail/handshake.hpp

@@ -26,6 +26,7 @@ struct endpoint_options {
     origin_id origin{};                ///< of the messages sent from here
     std::uint32_t boot = 1;            ///< incarnation of this process, the high bits of `attempt`
     std::uint64_t send_window_bytes = 16 * 1024 * 1024;  ///< their payload, at most; one message always goes
+    bool transfers = false;            ///< offer (client) or accept (server) messages of transfers
     bool dedup_kept = true;            ///< ids that were received outlive the session (told in WELCOME)
     bool send_again = false;           ///< client: what a lost epoch had written is sent again, where the peer keeps ids
     std::uint64_t sequence_end = max_seq;  ///< the session ends before this number; lower only in tests

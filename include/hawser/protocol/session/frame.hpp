@@ -63,6 +63,7 @@ inline constexpr std::uint8_t has_ack = 0x10;       // data
 /// Feature bits of HELLO and WELCOME.
 namespace feature {
 inline constexpr std::uint64_t checksum = 1;
+inline constexpr std::uint64_t transfers = 32;
 }
 
 /// Why a RESUME was refused. A client needs only the position; the reason is for people.
@@ -77,6 +78,7 @@ enum class resume_failure : std::uint8_t {
 
 /// Extension ids. On the wire the lowest bit says "critical", the id is above it.
 inline constexpr std::uint64_t extension_key = 1;  ///< idempotency key, on data
+inline constexpr std::uint64_t extension_transfer = 8;  ///< on data, critical, empty: the message belongs to a transfer
 
 /// Body of ACK, PING and PONG, and part of DATA.
 struct ack_fields {
@@ -129,6 +131,7 @@ struct data {
     bool text = false, ack_now = false, has_ack = false;
     ack_fields ack;
     std::string_view key;
+    bool transfer = false;  ///< part of a transfer: not for the application
     friend bool operator==(const data&, const data&) = default;
 };
 
@@ -138,6 +141,7 @@ struct envelope {
     std::uint8_t flags = 0;
     byte_view body;        ///< after extensions
     std::string_view key;  ///< extension_key, if present
+    bool transfer = false;  ///< extension_transfer is present
     std::size_t body_offset = 0;
 
     [[nodiscard]] bool has(std::uint8_t bit) const noexcept { return (flags & bit) != 0; }

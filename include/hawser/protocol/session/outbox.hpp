@@ -131,6 +131,10 @@ public:
     /// none. It ends `written`. Throws std::bad_alloc, and nothing changed.
     [[nodiscard]] std::optional<message> begin_plain() {
         entry* e = queue_.front();
+        for (; e && e->body.kind() == message_kind::transfer; e = queue_.front()) {
+            outcomes_.add(*e, outcome::refused);  // of a session before; a plain peer could not tell it from others
+            (void)queue_.pop_front();
+        }
         if (!e || e->lsn > log_.durable()) return std::nullopt;
         outcomes_.add(*e, outcome::written);
         return queue_.pop_front().body;
@@ -161,7 +165,8 @@ public:
     void assign(std::size_t budget) {
         std::size_t taken = 0;
         while (entry* e = taken < budget ? queue_.front() : nullptr) {
-            if (e->body.size() > max_body_) {
+            const bool unknown = e->body.kind() == message_kind::transfer && !takes_transfers_;
+            if (e->body.size() > max_body_ || unknown) {
                 outcomes_.add(*e, outcome::refused);
                 (void)queue_.pop_front();
                 continue;
@@ -204,6 +209,8 @@ public:
     }
     /// The peer takes no larger message; one that waits and is larger ends `refused`.
     void set_max_body(std::uint64_t bytes) noexcept { max_body_ = bytes; }
+    /// Whether the peer knows messages of transfers; otherwise they end `refused`.
+    void set_takes_transfers(bool yes) noexcept { takes_transfers_ = yes; }
     /// Credit is absolute and never shrinks.
     void on_credit(std::uint64_t messages, std::uint64_t bytes) noexcept {
         credit_messages_ = std::max(credit_messages_, messages);
@@ -340,6 +347,7 @@ private:
     outcome_log outcomes_;
     outbox_limits limits_;
     std::uint64_t max_body_ = UINT64_MAX;
+    bool takes_transfers_ = false;
     std::uint64_t next_counter_ = 1;
     std::uint64_t epoch_id_base_ = 0;
     std::uint64_t next_seq_ = 1;

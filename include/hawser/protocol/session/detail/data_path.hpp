@@ -85,6 +85,7 @@ inline action endpoint::on_data(byte_view frame, const envelope& e, time_point n
     if (!decode(e, d, a.payload)) return fail(errc::session_malformed);
     if (auto ec = verify(frame, e, a.payload)) return fail(ec, close_code::bad_checksum);
     if (e.has(flag::more)) return fail(errc::session_protocol);
+    if (d.transfer && !takes_transfers()) return fail(errc::session_protocol);
     if (a.payload.size() > options_.max_message_size) return fail(errc::message_too_big, close_code::message_too_big);
     if (d.has_ack)
         if (auto ec = apply(d.ack)) return fail(ec);
@@ -99,6 +100,7 @@ inline action endpoint::on_data(byte_view frame, const envelope& e, time_point n
     gap_seen_ = false;
     a.what = action::kind::deliver;
     a.text = d.text;
+    a.transfer = d.transfer;
     a.seq = d.seq;
     a.key = d.key;
     a.id = {peer_origin_, d.seq + peer_id_base_ + static_cast<std::uint64_t>(d.id_delta)};

@@ -101,6 +101,7 @@ inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
     d.seq = out_.cursor();
     d.id_delta = static_cast<std::int64_t>(e.counter - d.seq - out_.epoch_id_base());
     d.text = e.body.is_text();
+    d.transfer = e.body.kind() == message_kind::transfer;
     d.ack_now = out_.last_for_now();
     d.has_ack = in_.ack_useful();
     if (e.key) d.key = *e.key;
