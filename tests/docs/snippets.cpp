@@ -3,6 +3,7 @@
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>
+#include <hawser/sqlite.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 #include <hawser/tls.hpp>
 #include <hawser/transfer.hpp>
@@ -368,6 +369,26 @@ void receive(hawser::resilient_socket<>& socket) {
         else std::cout << r.place << '\n';
     };
     hawser::transfers<> transfers{socket, options};
+}
+
+// ---- the SQLite store -------------------------------------------------------------------------
+
+struct on_disk : hawser::default_policies {
+    using store = hawser::sqlite_store;
+};
+
+void connect_durably(asio::io_context& context) {
+    hawser::sqlite_store store({.file = "orders.db"});
+    hawser::resilient_socket<on_disk> link(context, hawser::options::reliable(), {.store = store});
+    link.connect("ws://127.0.0.1:9001/");
+    context.run();
+}
+
+hawser::sqlite_store open_store() {
+    return hawser::sqlite_store({.file = "orders.db", .on_open = [](hawser::sqlite_transaction& tx) {
+        sqlite3_stmt* create = tx.statement("CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY, item TEXT)");
+        return create && sqlite3_step(create) == SQLITE_DONE ? std::error_code{} : tx.failure();
+    }});
 }
 
 }  // namespace snippets
