@@ -10,10 +10,12 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 find_program(HAWSER_CCACHE ccache)
 mark_as_advanced(HAWSER_CCACHE)
 if(HAWSER_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  # The sloppiness is what ccache asks for before it caches users of a precompiled header.
+  # The sloppiness is what ccache asks for before it caches users of a precompiled header. Another checkout of the
+  # same sources finds what this one compiled: paths are relative to the tree, and debuggers are told so below.
   set(CMAKE_CXX_COMPILER_LAUNCHER
     "${CMAKE_COMMAND}" -E env
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+    "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
     "${HAWSER_CCACHE}")
 endif()
 

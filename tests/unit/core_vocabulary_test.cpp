@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The vocabulary: error codes and their numbers, close codes, messages, rings.
 #include "support/catch.hpp"
+#include "support/source_dir.hpp"
 
 #include <hawser/core/close_code.hpp>
 #include <hawser/core/errc.hpp>
@@ -18,7 +19,7 @@ using namespace hawser;
 
 TEST_CASE("errc: every code has one text, one number, and a condition", "[core]") {
     // The enumerators as they are written, so that a new one without a row is noticed.
-    std::ifstream file(HAWSER_SOURCE_DIR "/include/hawser/core/errc.hpp");
+    std::ifstream file(source_file("include/hawser/core/errc.hpp"));
     std::stringstream text;
     text << file.rdbuf();
     const std::string source = text.str();

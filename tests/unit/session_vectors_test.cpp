@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
 #include "support/session_frames.hpp"
+#include "support/source_dir.hpp"
 
 #include <simdjson.h>
 
@@ -177,7 +178,7 @@ std::string error_of(byte_view frame) {
 
 TEST_CASE("the vectors of session_frames.json, from bytes to fields and back", "[session][vectors]") {
     simdjson::dom::parser parser;
-    const element file = parser.load(HAWSER_SOURCE_DIR "/tests/vectors/session_frames.json");
+    const element file = parser.load(source_file("tests/vectors/session_frames.json"));
     std::size_t good = 0, bad = 0;
     for (const element v : simdjson::dom::array(file["vectors"])) {
         INFO(value_at<std::string_view>(v, "name"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
+#include "support/source_dir.hpp"
 #include "support/upgrade_feed.hpp"
 
 #include <simdjson.h>
@@ -49,7 +50,7 @@ std::error_code error_named(std::string_view name) {
 
 std::vector<vector_row> load() {
     simdjson::dom::parser parser;
-    const simdjson::dom::element document = parser.load(HAWSER_SOURCE_DIR "/tests/vectors/upgrade.json");
+    const simdjson::dom::element document = parser.load(source_file("tests/vectors/upgrade.json"));
     std::vector<vector_row> rows;
     for (const auto one : simdjson::dom::array(document["vectors"])) {
         const auto text = [&](const char* key) { return std::string(std::string_view(one[key])); };

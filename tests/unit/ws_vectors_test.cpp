@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
+#include "support/source_dir.hpp"
 #include "support/ws_frames.hpp"
 
 #include <simdjson.h>
@@ -44,7 +45,7 @@ ws::reader_limits limits_of(simdjson::dom::element v) {
 
 TEST_CASE("F16: the vectors of ws_frames.json at every split, in both roles", "[ws][vectors]") {
     simdjson::dom::parser parser;
-    simdjson::dom::element file = parser.load(HAWSER_SOURCE_DIR "/tests/vectors/ws_frames.json");
+    simdjson::dom::element file = parser.load(source_file("tests/vectors/ws_frames.json"));
     std::size_t count = 0;
     for (simdjson::dom::element v : simdjson::dom::array(file["vectors"])) {
         const std::string name = string_at(v, "name");
