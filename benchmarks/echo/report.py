@@ -129,9 +129,14 @@ def link_lines(p):
             f"worst {p['worst_ms']:.2f} (at most 1 ms of backoff in it)."]
 
 
+def durable_lines(p):
+    return [f"Durable sends, {p['bytes']} B, {p['senders']} at once: {p['outbox_per_second']:,.0f} a second, "
+            f"SQLite alone in the same batches {p['bare_per_second']:,.0f}; both ends on disk {p['both_ends_per_second']:,.0f}."]
+
+
 PART_LINES = {"fan_out": fan_out_lines, "sessions": session_lines, "metrics": metrics_lines, "memory": memory_lines,
               "heartbeats": heartbeat_lines, "allocations": allocation_lines, "threads": thread_lines, "tls": tls_lines,
-              "dedup": dedup_lines, "links": link_lines, "durable": lambda p: []}
+              "dedup": dedup_lines, "links": link_lines, "durable": durable_lines}
 
 
 def budget_table(rows):

@@ -194,7 +194,7 @@ def links(a, build):
 
 
 def durable(a, build):
-    return program_json(build, "durable_bench", "--json")
+    return program_json(build, "durable_bench", "--json", *(("--rounds", "1", "--milliseconds", "200") if a.quick else ()))
 
 
 PARTS = {part.__name__: part for part in (fan_out, sessions, metrics, memory, heartbeats, allocations, threads, tls, dedup, links, durable)}
