@@ -129,6 +129,7 @@ struct options {
     std::uint64_t send_window_bytes = 16 * 1024 * 1024;  ///< their payload, at most; one message always goes
     milliseconds ack_delay{200};                         ///< an acknowledgement waits at most so long
     bool checksum = true;                                ///< offer a checksum over each session frame
+
     /// Dialling side: what becomes of messages of a session that is lost.
     lost_session_policy lost_session = lost_session_policy::report_unknown;
     bool transfers = false;  ///< tell the peer that this side takes part in transfers: `hawser::transfers` of <hawser/transfer.hpp>
