@@ -66,7 +66,7 @@ public:
         world_.run_for(40s);
         quiet_ = true;
         world_.faults().stop();
-        if (!world_.run_until([this] { return all_done(); }, 300s) && !world_.violation()) world_.fail("durable: not all messages are done with 300 s after the last fault");
+        if (!world_.run_until([this] { return all_done(); }, 300s) && !world_.violation()) world_.fail("durable: not all messages are done 300 s after the last fault");
         check_rows();
     }
     void report(result& sum) {
@@ -145,12 +145,14 @@ private:
         auto& s = p.make<stored_socket>(p.context(), options_,
                                         stored_objects{.metrics = metrics_, .store = hawser::testing::durable_store(m.streams)});
         s.on_state([this, &m](const hawser::state_change& c) {
+            world_.trace(m.host->name(), ": ", to_string(c.from), " -> ", to_string(c.to), " ", c.reason.message(), c.resumed ? ", resumed" : "");
             if (c.to == hawser::connection_state::open && c.resumed && m.lives > 1) ++resumed_;
             if (c.to == hawser::connection_state::failed) world_.after(1ms, [this, &m, life = m.host->incarnation()] {
                 if (m.host->running() && life == m.host->incarnation()) restart(m);
             });
         });
         s.on_outcome([this, &m](hawser::ticket t, outcome o) {
+            world_.trace(m.host->name(), ": ", t.counter, " ", to_string(o));
             world_.check(o == outcome::acknowledged, "durable: an outcome other than acknowledged");
             world_.check(has_row(m, t.counter), "durable: acknowledged, and its effect is not on the receiver's disk");
         });

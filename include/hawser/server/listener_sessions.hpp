@@ -146,8 +146,11 @@ void listener_core<P>::on_link_detached(void* who) {
 template <class P>
 void listener_core<P>::on_link_ended(void* who, std::optional<std::uint64_t> accepted, link_end how) {
     auto* l = static_cast<link<P>*>(who);
-    // A session that nobody confirmed is forgotten; but if this listener goes, the next one may meet its client.
-    const bool is_new = unconfirmed_.contains(l) && !l->restored && l->record && l->record->alive && !orphaned_;
+    // A session that nobody confirmed is forgotten, but if its client may have stored it and come with its token:
+    // a durable one. If this listener goes, the next one may meet any client.
+    const bool unknown_to_client = unconfirmed_.contains(l) && !l->restored && l->record && l->record->alive;
+    const bool may_come = P::store::durable && (orphaned_ || (l->record && l->record->peer_durable));
+    const bool is_new = unknown_to_client && !may_come;
     if (how == link_end::settling && l->record && !is_new) {
         settle(*l->record, accepted);
         l->record->owner = l;
