@@ -180,7 +180,6 @@ TEST_CASE("transfer: offers that come before the application has attached its tr
 TEST_CASE("transfer: a receiver that breaks a rule ends the transfer at its sender") {
     receiving_world<> w;
     w.attach = false;
-    auto port = std::make_shared<recording_port>();
     hawser::resilient_socket<> socket(w.context, with_transfers());
     hawser::transfers<> out(socket, inline_options());
     socket.connect(url);
