@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
 """Each example runs and says what its first lines promise. Usage: examples_test.py FOLDER-OF-THE-PROGRAMS"""
+import contextlib
 import pathlib
 import queue
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -218,6 +220,21 @@ def simulation():
     one.ends(0)
 
 
+def durable():
+    with tempfile.TemporaryDirectory() as folder:
+        receiver = Example("durable_receiver", "--port", 0, "--store", f"{folder}/received.db")
+        url = f"ws://127.0.0.1:{receiver.port()}/"
+        for count, before in ((100, 0), (150, 100)):
+            sender = Example("durable_sender", "--url", url, "--store", f"{folder}/sent.db", "--count", count, "--bytes", 50)
+            sender.expect(f"{before} are in the store, 0 of them not acknowledged yet")
+            sender.expect(f"all {count} are acknowledged")
+            sender.ends(0)
+        receiver.ends(0, signal.SIGTERM)
+        with contextlib.closing(sqlite3.connect(f"{folder}/received.db")) as db:
+            rows = db.execute("SELECT position, number FROM received ORDER BY position").fetchall()
+        check("durable_receiver: 1 to 150, once, in order", rows == [(n, n) for n in range(1, 151)], rows)
+
+
 def wrong_arguments():
     Example("gateway").ends(2)
     Example("chat_client", "http://nowhere/").ends(2)
@@ -225,7 +242,7 @@ def wrong_arguments():
 
 
 try:
-    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, files, simulation, wrong_arguments):
+    for part in (chat_and_gateway, hello, echo_and_futures, shared_breaker, files, simulation, durable, wrong_arguments):
         part()
 finally:
     for example in Example.running:

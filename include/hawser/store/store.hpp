@@ -53,7 +53,7 @@ inline constexpr std::string_view session_stream_prefix = "session/";
 }
 
 /// Told on the driver's strand, inside a turn. Errors: `errc::locked`, `errc::store_corrupt`,
-/// `errc::store_full` are told to the application as they are, all others as `errc::store_failed`. The client may destroy the
+/// `errc::store_full`, `errc::store_version` are told to the application as they are, all others as `errc::store_failed`. The client may destroy the
 /// store inside of each call.
 class store_client {
 public:
