@@ -42,7 +42,7 @@ MODEL_REVEAL(outbox, queue_) MODEL_REVEAL(outbox, window_) MODEL_REVEAL(outbox, 
 MODEL_REVEAL(outbox, max_body_) MODEL_REVEAL(outbox, next_counter_) MODEL_REVEAL(outbox, epoch_id_base_)
 MODEL_REVEAL(outbox, next_seq_) MODEL_REVEAL(outbox, cursor_) MODEL_REVEAL(outbox, acked_)
 MODEL_REVEAL(outbox, written_) MODEL_REVEAL(outbox, assigned_bytes_) MODEL_REVEAL(outbox, acked_bytes_)
-MODEL_REVEAL(outbox, credit_messages_) MODEL_REVEAL(outbox, credit_bytes_)
+MODEL_REVEAL(outbox, takes_transfers_) MODEL_REVEAL(outbox, credit_messages_) MODEL_REVEAL(outbox, credit_bytes_)
 MODEL_REVEAL(waiting_queue, messages_)
 MODEL_REVEAL(outcome_log, finished_)
 MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
@@ -52,8 +52,8 @@ MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
 #if defined(__GLIBCXX__) && defined(__x86_64__)
 static_assert(sizeof(session::journal) == 72, "a new member of journal: print it");
 static_assert(sizeof(session::inbox) == 168, "a new member of inbox: print it");
-static_assert(sizeof(session::outbox) == 280, "a new member of outbox: print it");
-static_assert(sizeof(session::endpoint) == 792, "a new member of endpoint: print it");
+static_assert(sizeof(session::outbox) == 288, "a new member of outbox: print it");
+static_assert(sizeof(session::endpoint) == 800, "a new member of endpoint: print it");
 static_assert(sizeof(session::session_record) == 216, "a new member of session_record: print it");
 #endif
 // clang-format on
@@ -115,7 +115,7 @@ inline void print(printer& p, session::outbox& out, std::uint64_t durable) {
     p.all(out.*member(outbox_max_body_{}), out.*member(outbox_next_counter_{}), out.*member(outbox_epoch_id_base_{}),
           out.*member(outbox_next_seq_{}), out.*member(outbox_cursor_{}), out.*member(outbox_acked_{}),
           out.*member(outbox_written_{}), out.*member(outbox_assigned_bytes_{}), out.*member(outbox_acked_bytes_{}),
-          out.*member(outbox_credit_messages_{}), out.*member(outbox_credit_bytes_{}));
+          out.*member(outbox_credit_messages_{}), out.*member(outbox_credit_bytes_{}), out.*member(outbox_takes_transfers_{}));
 }
 inline void print(printer& p, session::endpoint& e) {
     auto& log = e.*member(endpoint_log_{});
