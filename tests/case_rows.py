@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSL-1.0
 """Counts the tests that prove a row of bad input, abuse and faults, by the letter of the row: H is the HTTP
-upgrade, C a client's answer, T TLS, F frames, D compression, R the network and resources. The name of a test begins
-with its rows, as in "F1 to F4, F7: ...", or has one in brackets. Usage: case_rows.py FOLDER-OF-THE-TEST-PROGRAMS"""
+upgrade, C a client's answer, T TLS, F frames, D compression, R the network and resources, S sessions. The name of a test begins
+with its rows, as in "F1 to F4, F7: ...", or has one in brackets. In the same way it counts the rules of the session layer,
+1 to 25, as in "rule 6: ..." or "rules 9 and 13: ...", and names those without a test.
+Usage: case_rows.py FOLDER-OF-THE-TEST-PROGRAMS [--rows]"""
 import collections
 import pathlib
 import re
@@ -25,11 +27,19 @@ def names(program):
 def rows(name):
     """The rows that a name speaks of."""
     head = name.split(":")[0] + " " + " ".join(re.findall(r"\(([A-Z]\d+)\)", name))
-    for letter, first, last in re.findall(r"\b([HCTFDR])(\d+)(?: to \1(\d+))?\b", head):
+    for letter, first, last in re.findall(r"\b([HCTFDRS])(\d+)(?: to \1(\d+))?\b", head):
         yield from (letter + str(n) for n in range(int(first), int(last or first) + 1))
 
 
-tests, found = collections.Counter(), collections.defaultdict(set)
+def rules(name):
+    """The rules of the session layer that a name speaks of."""
+    for listed in re.findall(r"\brules? (\d+(?:(?:, | and | to )\d+)*)", name):
+        for first, last in re.findall(r"(\d+)(?: to (\d+))?", listed):
+            yield from range(int(first), int(last or first) + 1)
+
+
+RULES = range(1, 26)
+tests, found, of_rule = collections.Counter(), collections.defaultdict(set), collections.Counter()
 folder = pathlib.Path(sys.argv[1])
 for program in [*sorted(folder.glob("hawser_*_tests")), *(folder / name for name in OTHER_PROGRAMS if (folder / name).exists())]:
     for name in names(program):
@@ -37,7 +47,11 @@ for program in [*sorted(folder.glob("hawser_*_tests")), *(folder / name for name
         for row in of:
             found[row[0]].add(row)
         tests.update({row[0] for row in of})
-print("cases: " + ", ".join(f"{len(found[letter])} rows {letter} in {tests[letter]} tests" for letter in "HCTFDR"))
+        of_rule.update(set(rules(name)))
+print("cases: " + ", ".join(f"{len(found[letter])} rows {letter} in {tests[letter]} tests" for letter in "HCTFDRS"))
+missing = [str(rule) for rule in RULES if rule not in of_rule]
+print(f"rules of the session: {len(RULES) - len(missing)} of {len(RULES)} have tests" + (f"; none: {', '.join(missing)}" if missing else ""))
 if "--rows" in sys.argv:
-    for letter in "HCTFDR":
+    print(*(f"rule {rule}: {of_rule[rule]}" for rule in RULES), sep=", ")
+    for letter in "HCTFDRS":
         print(*sorted(found[letter], key=lambda row: int(row[1:])))

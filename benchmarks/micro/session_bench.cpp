@@ -70,7 +70,7 @@ private:
         int delivered = 0;
         while (const auto frame = from.next_frame()) {
             bytes_.assign(frame->head.begin(), frame->head.end());
-            if (frame->body != nullptr) hawser::append(bytes_, frame->body->bytes());
+            hawser::append(bytes_, frame->payload);
             const session::action a = to.on_frame(bytes_, now);
             if (a.error) throw std::logic_error("a frame was refused: " + a.error.message());
             if (a.what != session::action::kind::deliver) continue;

@@ -15,6 +15,7 @@
 #include <hawser/policy/handler_options.hpp>
 #include <hawser/policy/heartbeat.hpp>
 #include <hawser/policy/overflow.hpp>
+#include <hawser/protocol/session/frame.hpp>
 #include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/http.hpp>
 
@@ -133,6 +134,9 @@ struct options {
     /// Dialling side: what becomes of messages of a session that is lost.
     lost_session_policy lost_session = lost_session_policy::report_unknown;
     bool transfers = false;  ///< tell the peer that this side takes part in transfers: `hawser::transfers` of <hawser/transfer.hpp>
+    std::size_t part_size = 64 * 1024;                   ///< a larger message leaves in parts of this size; 1 KiB to 1 GiB
+    std::uint64_t session_features = session::feature::all;  ///< bits of `session::feature` that are offered; `checksum` decides on that one
+    bool follow_target = false;  ///< dialling: a server that goes may name another to go to; never from wss to ws, nor with `headers` to another host
 
     // Policies.
     backoff_options reconnect;    ///< dialling side: when to try again
@@ -196,6 +200,7 @@ private:
         detail::check_range(found, prefix, "max_linger_bytes", max_linger_bytes, std::size_t{0}, 2 * gib);
         detail::check_range(found, prefix, "max_waiters", max_waiters, std::size_t{0}, gib);
         detail::check_range(found, prefix, "receive_buffer_bytes", receive_buffer_bytes, one, gib);
+        detail::check_range(found, prefix, "part_size", part_size, std::size_t{1024}, gib);
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_messages", receive_window_messages, 1, 1U << 20);
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_bytes", receive_window_bytes, 1024, gib);
         detail::check_range<std::uint64_t>(found, prefix, "send_window_messages", send_window_messages, 1, 1U << 20);

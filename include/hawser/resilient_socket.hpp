@@ -318,6 +318,8 @@ public:
     [[nodiscard]] std::optional<message> try_receive() { return link_->try_receive(); }
     /// `acceptance_mode::on_processed`: the application has finished with this message.
     void ack(const message_view& m) { link_->acknowledge(m.epoch_serial, m.seq, m.id); }
+    /// As `message::reject()`, of a message in its `on_message` or, with `acceptance_mode::on_processed`, later.
+    void reject(const message_view& m) { link_->acknowledge(m.epoch_serial, m.seq, m.id, true); }
 
     // ---- observing -------------------------------------------------------------------------
 

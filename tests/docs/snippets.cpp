@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 namespace snippets {
 
 void apply(std::string_view);
+bool apply_order(std::string_view);
 
 // ---- getting started ------------------------------------------------------------------------
 
@@ -121,6 +122,26 @@ asio::awaitable<void> worker(hawser::resilient_socket<>& peer) {
         apply(m.text());
         m.ack();  // from any thread, in any order
     }
+}
+
+void rejecting(hawser::resilient_socket<>& peer) {
+    peer.on_message([&peer](const hawser::message_view& m) {
+        if (!apply_order(m.text())) peer.reject(m);
+    });
+}
+
+// ---- deploys ------------------------------------------------------------------------------------
+
+asio::awaitable<void> hand_over(hawser::listener<>& server) {
+    // Each client leaves at a moment of its own within 30 s, and connects to the next server.
+    co_await server.async_drain({.window = std::chrono::seconds{30}}, asio::use_awaitable);
+    co_await server.async_close(asio::use_awaitable);
+}
+
+asio::awaitable<void> restart_in_place(hawser::listener<>& server) {
+    // The next process listens within 5 s. Clients keep the moment that they were told.
+    server.async_drain({.window = std::chrono::seconds{30}, .first = std::chrono::seconds{5}}, asio::detached);
+    co_await server.async_close(asio::use_awaitable);
 }
 
 void backpressure(hawser::resilient_socket<>& link, hawser::resilient_socket<>& source) {

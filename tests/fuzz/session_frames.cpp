@@ -48,10 +48,22 @@ void judge_fields(const session::envelope& e) {
     Fields f;
     if (session::decode(e, f)) judge(f, [&](byte_vector& out, bool sum) { session::encode(out, f, sum); });
 }
+// The numbers rise, and none is beyond the position.
+void judge_exceptions(session::exception_view list, std::uint64_t accepted) {
+    session::exception_reader in(list);
+    std::uint64_t last = 0;
+    std::size_t count = 0;
+    for (auto e = in.next(); e; e = in.next(), ++count) {
+        fuzz::require(e->seq > last && e->seq <= accepted, "exceptions rise up to the position");
+        last = e->seq;
+    }
+    fuzz::require(count <= session::max_exceptions, "a bounded list");
+}
 template <class Fields>
 void judge_positions(const session::envelope& e) {
     Fields f;
     if (!session::decode(e, f)) return;
+    judge_exceptions(f.exceptions, f.accepted);
     fuzz::require(f.first_retained >= 1 && f.first_retained <= f.next_seq && f.next_seq <= session::max_seq,
                   "positions");
     judge_fields<Fields>(e);
@@ -61,7 +73,8 @@ void judge_data(byte_view frame, const session::envelope& e) {
     byte_view payload;
     if (!session::decode(e, d, payload)) return;
     fuzz::require(lies_in(payload, frame) && d.key.size() <= session::max_key_size, "views into the frame");
-    fuzz::require(d.seq >= 1 && d.seq < session::max_seq, "a number");
+    fuzz::require((d.seq >= 1 || d.more) && d.seq < session::max_seq, "a number");
+    fuzz::require(!d.more || (!d.last_part && !payload.empty()), "a part");
     byte_vector out;
     session::encode(out, d, payload, true);
     fuzz::require(out.size() <= session::max_data_head_size, "the head of DATA is bounded");
@@ -98,10 +111,13 @@ void fuzz::run(byte_view data) {
         case type::ping:
         case type::pong: {
             session::ack_fields f;
-            if (session::decode(e, f))
-                judge(f, [&](byte_vector& out, bool sum) { session::encode(out, e.type, f, sum); });
+            if (!session::decode(e, f)) return;
+            judge_exceptions(f.exceptions, f.accepted);
+            judge(f, [&](byte_vector& out, bool sum) { session::encode(out, e.type, f, sum); });
             return;
         }
+        case type::goaway:
+            return judge_fields<session::goaway>(e);
         default:
             return;
     }

@@ -40,6 +40,8 @@ void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { operat
 namespace {
 
 using model::bounds;
+using hawser::session::feature::exceptions;
+using hawser::session::feature::parts;
 
 const std::vector<bounds>& configurations() {
     static const std::vector<bounds> all = {
@@ -71,6 +73,56 @@ const std::vector<bounds>& configurations() {
         {.name = "ping", .messages = {1, 1}, .pings = 2, .dials = 2, .cuts = 1},
         {.name = "forged", .messages = {1, 1}, .dials = 3, .leaves = 1, .forgeries = 1},
         {.name = "forged_early", .messages = {1, 0}, .dials = 3, .cuts = 1, .forgeries = 1, .slow_store = {true, true}},
+        {.name = "reject",
+         .messages = {3, 0},
+         .dials = 3,
+         .leaves = 1,
+         .expiries = 1,
+         .rejects = 2,
+         .features = {exceptions, exceptions},
+         .on_processed = true},
+        {.name = "reject_down",
+         .messages = {0, 2},
+         .pings = 1,
+         .dials = 3,
+         .leaves = 2,
+         .rejects = 1,
+         .features = {exceptions, exceptions},
+         .on_processed = true},
+        {.name = "reject_store",
+         .messages = {1, 1},
+         .dials = 2,
+         .leaves = 1,
+         .rejects = 2,
+         .features = {exceptions, exceptions},
+         .on_processed = true,
+         .slow_store = {true, true}},
+        {.name = "reject_lost",
+         .messages = {2, 0},
+         .dials = 3,
+         .leaves = 1,
+         .losses = 2,
+         .rejects = 1,
+         .features = {exceptions, exceptions},
+         .on_processed = true},
+        {.name = "reject_old", .messages = {2, 0}, .dials = 2, .cuts = 1, .rejects = 1, .features = {0, exceptions}, .on_processed = true},
+        {.name = "duplicate",
+         .messages = {2, 0},
+         .dials = 4,
+         .leaves = 2,
+         .expiries = 1,
+         .features = {exceptions, exceptions}},
+        {.name = "parts", .messages = {2, 1}, .dials = 3, .cuts = 1, .leaves = 1, .features = {parts, parts}, .part_size = 1},
+        {.name = "parts_lost", .messages = {2, 0}, .dials = 4, .leaves = 1, .losses = 2, .features = {parts, parts}, .part_size = 1},
+        {.name = "parts_cancel",
+         .messages = {2, 0},
+         .cancels = 2,
+         .dials = 3,
+         .cuts = 1,
+         .features = {parts, parts},
+         .part_size = 1,
+         .slow_store = {true, false}},
+        {.name = "parts_old", .messages = {1, 1}, .dials = 2, .cuts = 1, .features = {parts, 0}, .part_size = 1},
     };
     return all;
 }

@@ -36,6 +36,9 @@ struct bounds {
     unsigned expiries = 0;  ///< session_ttl passes
     unsigned server_crashes = 0, client_crashes = 0;
     unsigned forgeries = 0;               ///< frames that no honest peer sends
+    unsigned rejects = 0;                 ///< messages that an application refuses
+    std::uint64_t features[2] = {0, 0};   ///< of the client, of the server
+    unsigned part_size = 0;               ///< 1: each message, of two bytes, leaves in two parts
     bool on_processed = false;            ///< messages are finished later, in any order
     bool slow_store[2] = {false, false};  ///< commits of this side take time
     bool checksum = false;
@@ -58,11 +61,12 @@ enum class act : std::uint8_t {
     crash,
     cancel,
     ping,
-    forge
+    forge,
+    reject
 };
 inline constexpr const char* act_names[] = {"send",  "write",  "deliver", "commit", "finish", "dial",
                                             "leave", "cut",    "lose",    "damage", "tick",   "expire",
-                                            "crash", "cancel", "ping",    "forge"};
+                                            "crash", "cancel", "ping",    "forge",  "reject"};
 /// One step. `where`: a node (0 the client, else a session of the server) or link * 2 + side that
 /// the frame goes to; `which`: a message or a forgery.
 struct action {
@@ -108,7 +112,7 @@ struct link {
 
 struct sent_message {
     outcome result = outcome::pending;
-    bool written = false, handed = false, finished = false;
+    bool written = false, handed = false, finished = false, rejected = false;
     bool remembered = false;  // finished, and the receiver's process that did it lives
     bool covered = false;     // the position of a failed RESUME says that the peer has it
     bool uncertain = false;   // its epoch ended, and no position says whether it arrived

@@ -30,7 +30,8 @@ MODEL_REVEAL(endpoint, has_epoch_) MODEL_REVEAL(endpoint, resuming_) MODEL_REVEA
 MODEL_REVEAL(endpoint, attempt_) MODEL_REVEAL(endpoint, opening_lsn_) MODEL_REVEAL(endpoint, ended_lsn_)
 MODEL_REVEAL(endpoint, hello_id_base_) MODEL_REVEAL(endpoint, epoch_serial_) MODEL_REVEAL(endpoint, features_)
 MODEL_REVEAL(endpoint, peer_id_base_) MODEL_REVEAL(endpoint, peer_origin_) MODEL_REVEAL(endpoint, epoch_)
-MODEL_REVEAL(endpoint, token_)
+MODEL_REVEAL(endpoint, token_) MODEL_REVEAL(endpoint, echo_due_) MODEL_REVEAL(endpoint, parts_)
+MODEL_REVEAL(endpoint, parts_done_)
 MODEL_REVEAL(journal, committing_) MODEL_REVEAL(journal, last_) MODEL_REVEAL(journal, in_flight_)
 MODEL_REVEAL(journal, durable_) MODEL_REVEAL(journal, pending_)
 MODEL_REVEAL(inbox, pending_) MODEL_REVEAL(inbox, received_) MODEL_REVEAL(inbox, accepted_)
@@ -38,11 +39,14 @@ MODEL_REVEAL(inbox, committing_accepted_) MODEL_REVEAL(inbox, durable_accepted_)
 MODEL_REVEAL(inbox, announced_bytes_) MODEL_REVEAL(inbox, accepted_bytes_) MODEL_REVEAL(inbox, committing_bytes_)
 MODEL_REVEAL(inbox, durable_bytes_) MODEL_REVEAL(inbox, pending_bytes_) MODEL_REVEAL(inbox, due_)
 MODEL_REVEAL(inbox, ack_deadline_) MODEL_REVEAL(inbox, urgent_) MODEL_REVEAL(inbox, forced_)
+MODEL_REVEAL(inbox, exceptions_) MODEL_REVEAL(inbox, told_)
+MODEL_REVEAL(inbox, names_exceptions_)
 MODEL_REVEAL(outbox, queue_) MODEL_REVEAL(outbox, window_) MODEL_REVEAL(outbox, outcomes_)
 MODEL_REVEAL(outbox, max_body_) MODEL_REVEAL(outbox, next_counter_) MODEL_REVEAL(outbox, epoch_id_base_)
 MODEL_REVEAL(outbox, next_seq_) MODEL_REVEAL(outbox, cursor_) MODEL_REVEAL(outbox, acked_)
 MODEL_REVEAL(outbox, written_) MODEL_REVEAL(outbox, assigned_bytes_) MODEL_REVEAL(outbox, acked_bytes_)
 MODEL_REVEAL(outbox, takes_transfers_) MODEL_REVEAL(outbox, credit_messages_) MODEL_REVEAL(outbox, credit_bytes_)
+MODEL_REVEAL(outbox, part_size_) MODEL_REVEAL(outbox, part_counter_) MODEL_REVEAL(outbox, part_offset_)
 MODEL_REVEAL(waiting_queue, messages_)
 MODEL_REVEAL(outcome_log, finished_)
 MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
@@ -91,12 +95,16 @@ inline void print(printer& p, session::inbox& in) {
     auto& pending = in.*member(inbox_pending_{});
     p.small(pending.size());
     for (std::size_t i = 0; i < pending.size(); ++i)
-        p.all(pending[i].size, pending[i].done);
+        p.all(pending[i].size, pending[i].result);
     p.all(in.*member(inbox_received_{}), in.*member(inbox_accepted_{}), in.*member(inbox_committing_accepted_{}),
           in.*member(inbox_durable_accepted_{}), in.*member(inbox_announced_{}), in.*member(inbox_announced_bytes_{}),
           in.*member(inbox_accepted_bytes_{}), in.*member(inbox_committing_bytes_{}),
           in.*member(inbox_durable_bytes_{}), in.*member(inbox_pending_bytes_{}), in.*member(inbox_due_{}),
           in.*member(inbox_ack_deadline_{}) != hawser::never, in.*member(inbox_urgent_{}), in.*member(inbox_forced_{}));
+    auto& exceptions = in.*member(inbox_exceptions_{});
+    p.all(exceptions.size(), in.*member(inbox_told_{}), in.*member(inbox_names_exceptions_{}));
+    for (std::size_t i = 0; i < exceptions.size(); ++i)
+        p.all(exceptions[i].seq, exceptions[i].what);
 }
 // Positions in the journal count only relative to what is durable.
 inline void print(printer& p, session::outbox& out, std::uint64_t durable) {
@@ -115,7 +123,9 @@ inline void print(printer& p, session::outbox& out, std::uint64_t durable) {
     p.all(out.*member(outbox_max_body_{}), out.*member(outbox_next_counter_{}), out.*member(outbox_epoch_id_base_{}),
           out.*member(outbox_next_seq_{}), out.*member(outbox_cursor_{}), out.*member(outbox_acked_{}),
           out.*member(outbox_written_{}), out.*member(outbox_assigned_bytes_{}), out.*member(outbox_acked_bytes_{}),
-          out.*member(outbox_credit_messages_{}), out.*member(outbox_credit_bytes_{}), out.*member(outbox_takes_transfers_{}));
+          out.*member(outbox_credit_messages_{}), out.*member(outbox_credit_bytes_{}), out.*member(outbox_takes_transfers_{}),
+          out.*member(outbox_part_counter_{}), out.*member(outbox_part_offset_{}));
+    p.small(out.*member(outbox_part_size_{}) == UINT64_MAX ? 0 : out.*member(outbox_part_size_{}));
 }
 inline void print(printer& p, session::endpoint& e) {
     auto& log = e.*member(endpoint_log_{});
@@ -133,6 +143,9 @@ inline void print(printer& p, session::endpoint& e) {
           e.*member(endpoint_gap_seen_{}), e.*member(endpoint_attempt_{}), ahead(e.*member(endpoint_opening_lsn_{})),
           ahead(e.*member(endpoint_ended_lsn_{})), e.*member(endpoint_hello_id_base_{}),
           e.*member(endpoint_epoch_serial_{}), e.*member(endpoint_features_{}), e.*member(endpoint_peer_id_base_{}));
+    const auto& parts = e.*member(endpoint_parts_{});
+    p.all(e.*member(endpoint_echo_due_{}), e.*member(endpoint_parts_done_{}), parts.size());
+    p.raw(parts.data(), parts.size());
     // The first bytes of what is minted here are a number.
     p((e.*member(endpoint_peer_origin_{}))[0]);
     p((e.*member(endpoint_epoch_{}))[0]);
@@ -144,6 +157,8 @@ inline void print(printer& p, const session::session_record& s, hawser::time_poi
           s.expires == hawser::never ? 0
           : s.expires <= now         ? 1
                                      : 2);
+    p.small(s.exceptions.size());
+    p.raw(s.exceptions.data(), s.exceptions.size());
     p(s.current[0]);
     if (s.has_previous) p(s.previous[0]);
     if (s.expires != hawser::never && s.expires > now) p((s.expires - now).count());

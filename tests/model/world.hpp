@@ -38,8 +38,10 @@ public:
             if (!x.alive) continue;
             if (x.link >= 0 && may_write(i)) add(act::write, i);
             if (slow(i) && (x.committing || x.ep->wants_commit())) add(act::commit, i);
-            for (unsigned k = 0; k < x.working; ++k)
+            for (unsigned k = 0; k < x.working; ++k) {
                 add(act::finish, i, k);
+                if (left_.rejects > 0) add(act::reject, i, k);
+            }
             if (may_send(i)) add(act::send, i);
             if (x.link >= 0 && x.ep->deadline() != hawser::never) add(act::tick, i);
             if (left_.cancels > 0)
@@ -131,6 +133,10 @@ public:
                 --left_.pings;
                 nodes_[a.where].ep->request_ping();
                 break;
+            case act::reject:
+                --left_.rejects;
+                reject_at(a.where, a.which);
+                break;
             case act::forge:
                 --left_.forgeries;
                 forge(a.where, a.which);
@@ -142,7 +148,7 @@ public:
     /// Faults stop, time is fair: everything must drain, and every outcome must be true.
     void drain() {
         left_ = {};
-        left_.cancels = left_.forgeries = 0;
+        left_.cancels = left_.forgeries = left_.rejects = 0;
         for (unsigned l = 0; l < links_used_; ++l)
             if (links_[l].tainted) {
                 leave(l, client_side);
@@ -165,7 +171,8 @@ public:
 
     void print(printer& p) {
         p.all(left_.messages[0], left_.messages[1], left_.cancels, left_.pings, left_.dials, left_.cuts, left_.leaves,
-              left_.losses, left_.damages, left_.expiries, left_.server_crashes, left_.client_crashes, left_.forgeries);
+              left_.losses, left_.damages, left_.expiries, left_.server_crashes, left_.client_crashes, left_.forgeries,
+              left_.rejects);
         p.all(nodes_used_, links_used_, minted_, forged_);
         for (unsigned i = 0; i < nodes_used_; ++i)
             print(p, nodes_[i]);
@@ -176,7 +183,7 @@ public:
             for (unsigned c = 1; c <= sent_count_[o]; ++c) {
                 const sent_message& m = message_of(o, c);
                 p.all(m.result, m.written | m.handed << 1 | m.finished << 2 | m.covered << 3 | m.uncertain << 4 |
-                                    m.remembered << 5);
+                                    m.remembered << 5 | m.rejected << 6);
             }
         }
         model::print(p, *table_, now_);
@@ -237,6 +244,8 @@ private:
         e.side = side;
         e.checksum = b_.checksum;
         e.keep_records = true;
+        e.features = b_.features[side == session::side::client ? 0 : 1];
+        e.part_size = b_.part_size;
         e.max_message_size = 64;
         e.send_window = b_.send_window;
         e.sequence_end = b_.sequence_end;
@@ -306,6 +315,16 @@ private:
         --x.working;
         finish(i, p);
     }
+    void reject_at(unsigned i, unsigned which) {
+        node& x = nodes_[i];
+        const processing p = x.at_work[which];
+        std::copy(x.at_work + which + 1, x.at_work + x.working, x.at_work + which);
+        --x.working;
+        // A peer that does not know exceptions is told that it was accepted.
+        sent_message& m = message_of(origin_of(p.id), p.id.counter);
+        (x.ep->speaks(session::feature::exceptions) ? m.rejected : m.finished) = true;
+        x.ep->finish(p.serial, p.seq, now_, outcome::rejected);
+    }
     void finish(unsigned i, const processing& p) {
         node& x = nodes_[i];
         (void)dedup_[side_of(i)].insert(p.id, now_);
@@ -335,7 +354,7 @@ private:
         const processing p{serial, a.seq, a.id};
         if (dedup_[side_of(i)].contains(a.id, now_)) {
             require(m.remembered, "rule 21: taken for a duplicate");
-            return x.ep->finish(serial, a.seq, now_);
+            return x.ep->finish(serial, a.seq, now_, outcome::duplicate);
         }
         require(!m.remembered, "rule 21: handed over again after it was finished");
         require(a.id.counter > last_handed_[origin] || m.handed, "order of the application");
@@ -446,7 +465,7 @@ private:
                 commit_step(x);
         const auto f = x.ep->next_frame();
         if (!f) return false;
-        const byte_view body = f->body ? f->body->bytes() : byte_view{};
+        const byte_view body = f->payload;
         frame whole;
         require(f->head.size() + body.size() <= sizeof whole.bytes, "a frame is longer than the model's");
         whole.size = static_cast<std::uint8_t>(f->head.size() + body.size());
@@ -480,7 +499,7 @@ private:
         byte_view payload;
         const bool gap = x.ep->attached() && !session::decode(bytes, e) && e.type == session::frame_type::data &&
                          session::decode(e, d, payload) && session::checksum_matches(bytes, e, payload) &&
-                         d.seq > x.ep->in().received() + 1;
+                         !d.more && d.seq > x.ep->in().received() + 1;
         const auto a = x.ep->on_frame(bytes, now_);
         using kind = session::action::kind;
         if (gap) require(a.what == (x.gap_seen ? kind::end_session : kind::close_link), "rule 15: a gap");
@@ -500,6 +519,7 @@ private:
             case kind::none:
             case kind::pong:
             case kind::datagram:
+            case kind::goaway:
                 return;
             case kind::deliver:
                 return hand_over(0, a);
@@ -645,7 +665,7 @@ private:
                     links_[static_cast<unsigned>(x.link)].closed[server_side] = true;
                     x.ep->detach();
                 }
-                x.ep->attach_resume(r, fresh, facts_of(fresh));
+                x.ep->attach_resume(r, fresh, facts_of(fresh), now_);
                 return attach(x, l);
             }
             case kind::load: throw violation{"a session without its endpoint"};
@@ -656,7 +676,7 @@ private:
                 require(expired || forged_, "rule 13: the session of an honest client was ended");
                 require(!d.answer.has_position || d.answer.accepted == x.durable.accepted,
                         "rule 6: the position answered");
-                end_decided(x, d);
+                end_decided(x, d, r.exceptions);
         }
         hawser::byte_vector bytes;
         session::encode(bytes, d.answer, b_.checksum);
@@ -670,11 +690,11 @@ private:
         require(f.has_position == x.position_known && f.accepted == x.position,
                 "rule 17: a tombstone does not say what was accepted");
     }
-    void end_server(unsigned i, std::optional<std::uint64_t> position) {
+    void end_server(unsigned i, std::optional<std::uint64_t> position, session::exception_view exceptions = {}) {
         node& x = nodes_[i];
         if (!x.alive) return;
         note_end(x, x.ep->out().written_through(), std::nullopt);
-        x.ep->end_epoch(position);
+        x.ep->end_epoch(position, exceptions);
         x.position_known = true;
         x.position = x.ep->in().durable_accepted();
         x.answers_until = now_ + session_ttl;
@@ -811,9 +831,9 @@ private:
         end_decided(x, d);
     }
     // The table buried it already.
-    void end_decided(node& x, const session::resume_decision& d) {
+    void end_decided(node& x, const session::resume_decision& d, session::exception_view exceptions = {}) {
         x.record = nullptr;
-        end_server(index_of(x), d.own_position);
+        end_server(index_of(x), d.own_position, exceptions);
         x.position_known = d.answer.has_position;
         x.position = d.answer.accepted;
     }
@@ -894,10 +914,13 @@ private:
         session::data d;
         byte_view payload;
         require(session::decode(e, d, payload), "own DATA cannot be decoded");
+        if (d.more) return inspect_part(x, d, payload);
         require(d.seq < b_.sequence_end, "rule 1: a number after the last");
         require(d.seq < x.durable.next_seq, "rule 3: DATA before its number was durable");
-        require(payload.size() == 2, "rule 3: the body of a numbered message changed");
-        const auto counter = std::to_integer<std::uint64_t>(payload[1]);
+        require(payload.size() + d.offset == 2, "rule 3: the body of a numbered message changed");
+        require(b_.part_size == 0 || payload.size() <= b_.part_size || !x.ep->speaks(session::feature::parts),
+                "rule 8: a part is too large");
+        const auto counter = std::to_integer<std::uint64_t>(payload[payload.size() - 1]);
         sent_message& m = message_of(x.origin, counter);
         require(m.result == outcome::pending, "DATA of a message that is over");
         require(!m.covered, "rule 14: sent again although the peer had said that it has it");
@@ -913,6 +936,12 @@ private:
         x.counters[d.seq] = counter;
         m.written = true;
         if (d.has_ack) position_is_durable(x, d.ack.accepted);
+    }
+    // A part that is not the last completes nothing, so it needs no number; where it has one, that is durable.
+    static void inspect_part(const node& x, const session::data& d, byte_view payload) {
+        require(payload.size() == 1 && d.offset == 0, "rule 8: another part than the first");
+        require(x.ep->speaks(session::feature::parts), "rule 8: a part for a peer that does not know parts");
+        require(d.seq < x.durable.next_seq, "rule 3: DATA before its number was durable");
     }
     static void position_is_durable(const node& x, std::uint64_t accepted) {
         require(accepted <= x.durable.accepted, "rules 5, 6: a position that is not accepted, or not durable");
@@ -950,6 +979,12 @@ private:
             switch (f->result) {
                 case outcome::acknowledged:
                     require(m.handed && m.finished, "acknowledged, but nobody took responsibility");
+                    break;
+                case outcome::duplicate:
+                    require(m.handed && m.finished, "rule 6: a duplicate of what nobody has");
+                    break;
+                case outcome::rejected:
+                    require(m.rejected, "rule 6: rejected, but nobody rejected it");
                     break;
                 case outcome::cancelled:
                     require(!m.written, "rule 4: cancelled, but it was written");

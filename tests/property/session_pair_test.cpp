@@ -25,6 +25,9 @@ pair_options random_options() {
     o.checksum = o.damage || *rc::gen::arbitrary<bool>();
     o.window_messages = *rc::gen::element<std::uint64_t>(1, 2, 8, 64);
     o.window_bytes = *rc::gen::element<std::uint64_t>(1, 100, 400, 100'000);
+    o.rejects = *rc::gen::arbitrary<bool>();
+    for (auto& features : o.features) features = *rc::gen::inRange<std::uint64_t>(0, session_test::session::feature::all + 1);
+    o.part_size = *rc::gen::element<std::size_t>(10, 50, 64 * 1024);
     o.send_window = *rc::gen::element<std::uint64_t>(1, 3, 6, 64);
     return o;
 }
@@ -72,6 +75,8 @@ TEST_CASE("the schedules reach what they are meant to test", "[session][property
         o.losses = seed % 4 == 1;
         o.damage = seed % 4 == 2;
         o.on_processed = seed % 2 == 0;
+        o.rejects = seed % 5 == 0;
+        o.part_size = seed % 2 == 0 ? 40 : 64 * 1024;
         add(all, run(o, 1200));
     }
     CHECK(all.delivered > 1000);
@@ -92,4 +97,7 @@ TEST_CASE("the schedules reach what they are meant to test", "[session][property
     CHECK(all.damaged > 0);
     CHECK(all.cancelled > 0);
     CHECK(all.unknown > 0);
+    CHECK(all.rejected > 0);
+    CHECK(all.duplicates > 0);
+    CHECK(all.parts > 0);
 }

@@ -9,7 +9,7 @@
 using namespace support;
 using hawser::connect_attempt;
 
-TEST_CASE("on_attempt: URL and headers are made anew for each attempt, beginning with those of the socket") {
+TEST_CASE("rule 24: on_attempt: URL and headers are made anew for each attempt, beginning with those of the socket") {
     world<> w;
     std::vector<std::string> hosts, tokens;
     hawser::listener_options o{.socket = quick(hawser::options::plain())};

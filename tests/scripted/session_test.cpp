@@ -221,7 +221,7 @@ TEST_CASE("session: on_processed acknowledges the contiguous prefix, finished in
     CHECK(done == std::vector<int>{1, 2, 3});
 }
 
-TEST_CASE("session: after a server restart written messages end unknown, waiting ones go on") {
+TEST_CASE("rule 20: after a server restart written messages end unknown, waiting ones go on") {
     world<> w;
     w.listen(quick(hawser::options::reliable()));
     hawser::resilient_socket<> client(w.context, quick(hawser::options::reliable()));

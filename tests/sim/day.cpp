@@ -88,7 +88,7 @@ private:
         const std::string text = std::to_string(row_) + ' ' + std::to_string(number);
         socket_.async_send(hawser::message::text(text), [this, number](std::error_code, outcome o) {
             row& mine = all_.rows[row_];
-            if (o == outcome::acknowledged) ++mine.acknowledged;
+            if (o == outcome::acknowledged || o == outcome::duplicate) ++mine.acknowledged;
             else if (o == outcome::unknown) ++mine.unknown, mine.told_unknown.insert(number);
             else all_.world.fail("a message of a client was not sent");
         });

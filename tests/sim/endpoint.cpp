@@ -93,7 +93,7 @@ void endpoint::leave() {
 }
 
 void endpoint::on_outcome(hawser::ticket t, outcome o) {
-    if (o == outcome::acknowledged) ++told_acknowledged_;
+    if (o == outcome::acknowledged || o == outcome::duplicate) ++told_acknowledged_;
     if (o == outcome::unknown) all_.reach(mark::outcome_unknown);
     all_.truth.told(out_, t, o);
 }

@@ -43,8 +43,15 @@ inline std::string credit_text(std::uint64_t messages, std::uint64_t bytes) {
     return " credit=" + number(messages) + "/" + number(bytes);
 }
 
+inline std::string exceptions_text(session::exception_view list) {
+    std::string s;
+    session::exception_reader r(list);
+    while (const auto e = r.next()) s += (s.empty() ? " except " : ",") + number(e->seq) + (e->what == hawser::outcome::rejected ? "r" : "d");
+    return s;
+}
 inline std::string data_text(const session::data& d, byte_view payload) {
     std::string s = "data " + number(d.seq) + " '" + std::string(hawser::as_text(payload)) + "'";
+    if (d.more || d.last_part) s += (d.more ? " part@" : " last@") + number(d.offset);
     if (d.id_delta != 0) s += " delta=" + std::to_string(d.id_delta);
     if (d.text) s += " text";
     if (d.ack_now) s += " ack_now";
@@ -70,20 +77,26 @@ inline std::string frame_text(byte_view frame) {
         return "welcome base=" + number(w.id_base) + credit_text(w.credit_messages, w.credit_bytes);
     if (e.type == type::resume && session::decode(e, r))
         return "resume attempt=" + number(r.attempt >> 32) + "." + number(r.attempt & 0xffffffff) +
-               " accepted=" + number(r.accepted) + " first=" + number(r.first_retained) + " next=" + number(r.next_seq);
+               " accepted=" + number(r.accepted) + " first=" + number(r.first_retained) + " next=" + number(r.next_seq) +
+               exceptions_text(r.exceptions);
     if (e.type == type::resumed && session::decode(e, rd))
         return "resumed accepted=" + number(rd.accepted) + " first=" + number(rd.first_retained) +
-               " next=" + number(rd.next_seq) + credit_text(rd.credit_messages, rd.credit_bytes);
+               " next=" + number(rd.next_seq) + credit_text(rd.credit_messages, rd.credit_bytes) +
+               exceptions_text(rd.exceptions);
     if (e.type == type::resume_failed && session::decode(e, f))
         return "resume_failed " + number(static_cast<unsigned>(f.reason)) +
-               (f.has_position ? " accepted=" + number(f.accepted) : std::string());
+               (f.has_position ? " accepted=" + number(f.accepted) : std::string()) + exceptions_text(f.exceptions);
     const char* const position = e.type == type::ack    ? "ack "
                                  : e.type == type::ping ? "ping "
                                  : e.type == type::pong ? "pong "
                                                         : nullptr;
     if (position && session::decode(e, a))
-        return position + number(a.accepted) + credit_text(a.credit_messages, a.credit_bytes);
+        return position + number(a.accepted) + credit_text(a.credit_messages, a.credit_bytes) +
+               exceptions_text(a.exceptions) + (a.known != 0 ? " known=" + number(a.known) : std::string());
     if (e.type == type::data && session::decode(e, d, payload)) return data_text(d, payload);
+    session::goaway g;
+    if (e.type == type::goaway && session::decode(e, g))
+        return "goaway in " + number(g.delay_ms) + " of " + number(g.window_ms) + " to '" + std::string(g.target) + "'";
     if (e.type == type::datagram) return "datagram '" + std::string(hawser::as_text(e.body)) + "'";
     return "bad body";
 }
@@ -100,6 +113,7 @@ inline std::string action_text(const session::action& a) {
     case kind::resumed: return "resumed";
     case kind::epoch_lost: return "epoch_lost";
     case kind::pong: return "pong";
+    case kind::goaway: return "goaway in " + number(static_cast<std::uint64_t>(a.delay.count())) + " to '" + std::string(a.key) + "'";
     case kind::close_link: return "close_link: " + why;
     case kind::end_session: return "end_session: " + why;
     }
@@ -132,7 +146,7 @@ struct one_end {
         texts all;
         while (const auto f = ep.next_frame()) {
             byte_vector bytes(f->head.begin(), f->head.end());
-            if (f->body) hawser::append(bytes, f->body->bytes());
+            hawser::append(bytes, f->payload);
             all.push_back(frame_text(bytes));
             last = std::move(bytes);
         }
@@ -198,7 +212,9 @@ struct one_end {
     std::uint64_t send(std::string_view text, std::string_view key = {}) {
         return ep.out().enqueue(hawser::message::text(text), key, nullptr, now);
     }
-    void finish(std::uint64_t seq) { ep.finish(ep.epoch_serial(), seq, now); }
+    void finish(std::uint64_t seq, hawser::outcome result = hawser::outcome::acknowledged) {
+        ep.finish(ep.epoch_serial(), seq, now, result);
+    }
     /// Outcomes known and durable since the last call, as "counter:outcome".
     texts outcomes() {
         texts all;

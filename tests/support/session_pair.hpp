@@ -48,6 +48,9 @@ struct pair_options {
     std::uint64_t window_bytes = 400;
     std::uint64_t send_window = 6;
     std::size_t max_messages = 60;  // each side sends at most so many
+    bool rejects = false;           // some messages are refused
+    std::uint64_t features[2] = {session::feature::all, session::feature::all};  // of the client, of the server
+    std::size_t part_size = 64 * 1024;
 };
 
 /// How often something happened, so that a test can tell whether its runs reach it.
@@ -55,7 +58,7 @@ struct coverage {
     std::uint64_t resumed = 0, failed_with_position = 0, failed_without_position = 0, stale = 0, epochs = 0,
                   late_frames_ignored = 0, superseded = 0, copies_dropped = 0, gaps = 0, damaged = 0, cancelled = 0,
                   unknown = 0, sent_again = 0, expired = 0, previous_token = 0, delivered = 0, acknowledged = 0,
-                  crashes = 0;
+                  crashes = 0, rejected = 0, duplicates = 0, parts = 0;
 };
 
 class session_pair {
@@ -137,6 +140,7 @@ private:
         bool handed = false;
         bool covered = false;   // the position of a failed RESUME says that the peer has it
         bool finished = false;  // the receiver's application took responsibility, in any incarnation
+        bool rejected = false;  // it refused it
     };
     struct processing {
         std::uint64_t serial = 0, seq = 0;
@@ -190,6 +194,8 @@ private:
         e.side = side;
         e.checksum = o_.checksum;
         e.max_message_size = 4096;
+        e.features = o_.features[side == session::side::client ? 0 : 1];
+        e.part_size = o_.part_size;
         e.send_window = o_.send_window;
         e.send_window_bytes = 1000;
         e.receive.window_messages = o_.window_messages;
@@ -234,6 +240,7 @@ private:
         return true;
     }
     void finish(node& n, const processing& p) {
+        if (o_.rejects && pick(4) == 0) return reject(n, p);
         message_at(p.id).finished = true;
         finished_ids_.insert({p.id.origin, p.id.counter});
         n.ep->finish(p.serial, p.seq, now_);
@@ -241,9 +248,26 @@ private:
         for (node* each : nodes())
             std::erase_if(each->copies, [&](const processing& c) {
                 if (!(c.id == p.id)) return false;
-                each->ep->finish(c.serial, c.seq, now_);
+                each->ep->finish(c.serial, c.seq, now_, outcome::duplicate);
                 return true;
             });
+    }
+    // Not remembered: a copy that comes later is handed over, one that waits is refused with it.
+    void reject(node& n, const processing& p) {
+        handed_ids_.erase({p.id.origin, p.id.counter});
+        refuse(n, p);
+        for (node* each : nodes())
+            std::erase_if(each->copies, [&](const processing& c) {
+                if (!(c.id == p.id)) return false;
+                refuse(*each, c);
+                return true;
+            });
+    }
+    void refuse(node& n, const processing& p) {
+        // A peer that does not know exceptions is told that it was accepted.
+        sent_message& m = message_at(p.id);
+        (n.ep->speaks(session::feature::exceptions) ? m.rejected : m.finished) = true;
+        n.ep->finish(p.serial, p.seq, now_, outcome::rejected);
     }
     sent_message& message_at(const hawser::message_id& id) {
         auto& log = sent_[id.origin];
@@ -268,7 +292,7 @@ private:
         const processing p{serial, a.seq, a.id};
         if (o_.dedup && !handed_ids_.insert({a.id.origin, a.id.counter}).second) {
             ++seen.copies_dropped;
-            if (finished_ids_.contains({a.id.origin, a.id.counter})) n.ep->finish(serial, a.seq, now_);
+            if (finished_ids_.contains({a.id.origin, a.id.counter})) n.ep->finish(serial, a.seq, now_, outcome::duplicate);
             else n.copies.push_back(p);
             return;
         }
@@ -318,7 +342,7 @@ private:
             const auto f = n.ep->next_frame();
             if (!f) return;
             byte_vector bytes(f->head.begin(), f->head.end());
-            if (f->body) hawser::append(bytes, f->body->bytes());
+            hawser::append(bytes, f->payload);
             inspect(n, l, bytes);
             send(l, to, std::move(bytes));
         }
@@ -445,7 +469,8 @@ private:
         switch (a.what) {
         case kind::none:
         case kind::pong:
-        case kind::datagram: return;
+        case kind::datagram:
+        case kind::goaway: return;
         case kind::deliver: return hand_over(client_, a);
         case kind::established:
             ++seen.epochs;
@@ -554,7 +579,7 @@ private:
                 old->dead[client_side] = true;
                 n.ep->detach();
             }
-            n.ep->attach_resume(r, fresh);
+            n.ep->attach_resume(r, fresh, {}, now_);
             return attach(n, l);
         }
         ++(d.answer.has_position ? seen.failed_with_position : seen.failed_without_position);
@@ -563,15 +588,15 @@ private:
             node& n = *static_cast<node*>(d.owner);
             if (d.answer.has_position) require(d.answer.accepted == n.committed_accepted, "the position answered");
             n.record = nullptr;
-            end_server(n, d.own_position);
+            end_server(n, d.own_position, r.exceptions);
         }
         byte_vector bytes;
         session::encode(bytes, d.answer, o_.checksum);
         send(l, client_side, std::move(bytes));
     }
-    void end_server(node& n, std::optional<std::uint64_t> position) {
+    void end_server(node& n, std::optional<std::uint64_t> position, session::exception_view exceptions = {}) {
         if (!n.alive) return;
-        n.ep->end_epoch(position);
+        n.ep->end_epoch(position, exceptions);
         const std::uint64_t accepted = n.ep->in().durable_accepted();
         require(accepted == n.committed_accepted, "a tombstone's position is not the committed one");
         n.ep->out().finish_all(outcome::cancelled);
@@ -604,6 +629,10 @@ private:
         if (e.type == type::data) {
             require(session::decode(e, d, payload), "own DATA cannot be decoded");
             require(d.seq < n.committed_next, "DATA before its number was durable");
+            if (d.more) {
+                ++seen.parts;
+                return require(payload.size() == o_.part_size && n.ep->speaks(session::feature::parts), "rule 8: a part");
+            }
             const std::uint64_t counter = d.seq + n.ep->out().epoch_id_base() + static_cast<std::uint64_t>(d.id_delta);
             sent_message& m = message_at({n.origin, counter});
             require(m.result == outcome::pending, "DATA of a message that is over");
@@ -658,6 +687,14 @@ private:
             case outcome::acknowledged:
                 ++seen.acknowledged;
                 require(m.handed && m.finished, "acknowledged, but nobody took responsibility");
+                break;
+            case outcome::duplicate:
+                ++seen.duplicates;
+                require(m.handed && m.finished, "rule 6: a duplicate of what nobody has");
+                break;
+            case outcome::rejected:
+                ++seen.rejected;
+                require(m.rejected, "rule 6: rejected, but nobody rejected it");
                 break;
             case outcome::cancelled:
                 ++seen.cancelled;

@@ -49,7 +49,7 @@ TEST_CASE("overflow: one message larger than the watermark passes when nothing i
     CHECK(rejecting.on_enqueue(1, 1, SIZE_MAX) == overflow_action::reject);
 }
 
-TEST_CASE("overflow: rejecting refuses what does not fit and never pauses", "[policy][overflow]") {
+TEST_CASE("rule 22: overflow: rejecting refuses what does not fit and never pauses", "[policy][overflow]") {
     rejecting_overflow policy{small};
     CHECK(policy.on_enqueue(60, 2, 40) == overflow_action::accept);
     CHECK(policy.on_enqueue(60, 2, 41) == overflow_action::reject);

@@ -78,7 +78,7 @@ TEST_CASE("rule 9: an answer that was not asked for is a protocol error", "[sess
     (void)c.out();
     CHECK(c.in_frame(session::hello{}) == broke);
     CHECK(c.in_frame(resume_at(1, 0, 1, 1)) == broke);
-    CHECK(c.in(from_hex("0b00")) == broke);  // GOAWAY, reserved
+    CHECK(c.in(from_hex("0b0001000000")) == broke);  // GOAWAY, not agreed on
     CHECK(c.in(from_hex("4000")) == "none");
     one_end gone;
     CHECK(gone.in_ack(0) == broke);
@@ -97,7 +97,7 @@ TEST_CASE("rule 10: versions and features", "[session]") {
     w.version = 2;
     CHECK(c.in_frame(w) == "close_link: no hawser version in common 4006");
     w.version = 1;
-    w.features = 2;  // not offered
+    w.features = 1U << 20;  // not offered
     CHECK(c.in_frame(w) == broke);
 }
 TEST_CASE("rule 6, S4: an acknowledgement beyond what was sent is a protocol error", "[session]") {

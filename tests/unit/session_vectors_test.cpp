@@ -35,6 +35,20 @@ std::array<std::byte, N> array_at(element o, const char* key) {
     return a;
 }
 
+// A list of exceptions; `value` keeps its bytes.
+session::exception_view exceptions_at(element o, byte_vector& value) {
+    value.clear();
+    if (!has(o, "exceptions")) return {};
+    std::uint64_t previous = 0;
+    for (const element e : simdjson::dom::array(o["exceptions"])) {
+        const std::uint64_t seq = e.at(0);
+        const std::uint64_t rejected = e.at(1);
+        session::put_exception(value, previous, {seq, rejected != 0 ? hawser::outcome::rejected : hawser::outcome::duplicate});
+        previous = seq;
+    }
+    return session::exception_view(value);
+}
+
 // What HELLO and WELCOME have in common.
 template <class F>
 void read_limits(element o, F& f) {
@@ -85,12 +99,22 @@ void read(element o, session::resume_failed& f) {
 }
 void read(element o, session::ack_fields& f) {
     f = {number_at(o, "accepted"), number_at(o, "credit_messages"), number_at(o, "credit_bytes")};
+    if (has(o, "known")) f.known = number_at(o, "known");
+}
+void read(element o, session::goaway& f) {
+    f.reason = static_cast<session::goaway_reason>(number_at(o, "reason"));
+    f.delay_ms = number_at(o, "delay_ms");
+    f.window_ms = number_at(o, "window_ms");
+    f.target = value_at<std::string_view>(o, "target");
 }
 void read(element o, session::data& f) {
     f.seq = number_at(o, "seq");
     f.id_delta = value_at<std::int64_t>(o, "id_delta");
     f.text = flag_at(o, "text");
     f.ack_now = flag_at(o, "ack_now");
+    f.more = has(o, "more");
+    f.last_part = has(o, "last_part");
+    if (has(o, "offset")) f.offset = number_at(o, "offset");
     f.has_ack = has(o, "ack");
     if (!f.has_ack) return;
     std::array<std::uint64_t, 3> n{};
@@ -108,6 +132,8 @@ struct vector_check {
     void plain() {
         F expected, got;
         read(fields, expected);
+        byte_vector list;
+        if constexpr (requires { expected.exceptions; }) expected.exceptions = exceptions_at(fields, list);
         REQUIRE(session::decode(e, got));
         CHECK(got == expected);
         CHECK(session::checksum_matches(frame, e, {}));
@@ -154,6 +180,7 @@ struct vector_check {
         else if (type == "resume_failed") plain<session::resume_failed>();
         else if (type == "data") data();
         else if (type == "datagram") datagram();
+        else if (type == "goaway") plain<session::goaway>();
         else plain<session::ack_fields>();
     }
 
@@ -201,6 +228,7 @@ TEST_CASE("the example of docs/protocol.md, byte by byte", "[session][vectors]")
     };
     session::endpoint_options o;
     o.checksum = false;
+    o.features = 0;
     o.origin = counting(session::origin_id{}, 0);
     o.side = session::side::client;
     one_end c(o);

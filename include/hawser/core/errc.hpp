@@ -85,6 +85,7 @@ enum class errc {
     session_ended = 69,          ///< the peer closed the session
     unknown_extension = 70,      ///< a critical extension that this version does not know
     sequence_exhausted = 71,     ///< 2^63 messages in one session
+    going_away = 72,             ///< the server asked to go, and this is the moment that it gave
 
     // What became of a message.
     outcome_unknown = 80,        ///< written, but its fate cannot be told
@@ -226,6 +227,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::session_ended, "the peer ended the session"},
     {errc::unknown_extension, "unknown critical extension"},
     {errc::sequence_exhausted, "sequence numbers are exhausted"},
+    {errc::going_away, "the server goes and asked its clients to go"},
     {errc::outcome_unknown, "written, but its outcome is unknown"},
     {errc::rejected, "rejected by the peer"},
     {errc::cancelled, "cancelled before it was written"},
@@ -275,7 +277,7 @@ inline constexpr errc_text errc_texts[] = {
     case errc::session_checksum: case errc::queue_full: case errc::would_block:
     case errc::too_many_waiters: case errc::out_of_memory: case errc::table_full:
     case errc::random_failed: case errc::not_connected: case errc::refused:
-    case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
+    case errc::going_away: case errc::message_timeout: case errc::bad_accept: case errc::bad_subprotocol:
     case errc::bad_extension: case errc::bad_response: case errc::tls_failed:
     case errc::tls_truncated: case errc::proxy_failed: case errc::locked: case errc::store_full:
     case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:

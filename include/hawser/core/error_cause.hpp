@@ -44,7 +44,7 @@ enum class error_cause : std::uint8_t {
     case errc::connect_timeout: case errc::connection_lost: case errc::heartbeat_timeout: case errc::resolve_failed:
     case errc::circuit_open: case errc::retries_exhausted: case errc::close_timeout: case errc::proxy_failed:
     case errc::handshake_timeout: case errc::message_timeout: case errc::not_connected: case errc::superseded:
-    case errc::stale_resume: case errc::session_expired: case errc::resume_failed: case errc::outcome_unknown:
+    case errc::stale_resume: case errc::going_away: case errc::session_expired: case errc::resume_failed: case errc::outcome_unknown:
     case errc::transfer_timeout: case errc::transfer_interrupted:
         return error_cause::network;
     case errc::tls_failed: case errc::tls_truncated: case errc::tls_incompatible:

@@ -24,11 +24,11 @@ enum class message_kind : std::uint8_t { binary = 0, text = 1, transfer = 2 };
 
 namespace detail {
 
-/// Where `message::ack()` goes to. Implementations are thread-safe.
+/// Where `message::ack()` and `message::reject()` go to. Implementations are thread-safe.
 class ack_sink {
 public:
     virtual ~ack_sink() = default;
-    virtual void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept = 0;
+    virtual void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected) noexcept = 0;
 };
 
 /// What only a message received in a session carries.
@@ -154,7 +154,15 @@ public:
     /// Thread safety: may be called from any thread, also after the socket is gone.
     void ack() const noexcept {
         if (const auto* info = received(); info && info->sink)
-            info->sink->acknowledge(info->epoch_serial, info->seq, info->id);
+            info->sink->acknowledge(info->epoch_serial, info->seq, info->id, false);
+    }
+    /// Refuses a message received in a session: it counts as finished, so that it does not hold up those behind
+    /// it, and its sender is told `outcome::rejected`. Has no effect once responsibility was taken, by `ack()` or
+    /// by the next receive. A peer that does not know rejections is told `acknowledged`, which is counted and logged.
+    /// Thread safety: as `ack()`.
+    void reject() const noexcept {
+        if (const auto* info = received(); info && info->sink)
+            info->sink->acknowledge(info->epoch_serial, info->seq, info->id, true);
     }
 
     /// How much memory of messages of up to 1 KiB the calling thread keeps for the next ones, in bytes. 64 KiB unless

@@ -85,7 +85,12 @@ namespace hawser::inline v0::detail {
     X(first_retained_unchecked, "a position that cannot be is malformed")                          \
     X(handshake_without_deadline, "H12: a handshake ends at its deadline")                         \
     X(transfer_size_unchecked, "transfers: a size that cannot be is malformed")                    \
-    X(transfer_credit_unchecked, "transfers: a chunk stays within the credit")
+    X(transfer_credit_unchecked, "transfers: a chunk stays within the credit")                      \
+    X(rejected_told_acknowledged, "6: a rejected message is named")                                \
+    X(exceptions_told_once, "6: exceptions are told again until they are known")                   \
+    X(poison_stalls, "6: a rejected message does not stall the window")                            \
+    X(part_misplaced, "8: a part follows the one before it")                                       \
+    X(part_resumed_blindly, "8: on a new link a message in parts begins anew")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {

@@ -52,6 +52,14 @@ public:
         processing_.erase(it);
         for (auto& done : copies) done(true);
     }
+    /// The application refused it: not remembered, so that a copy is judged anew.
+    void reject(const message_id& id) {
+        const auto it = find(id);
+        if (it == processing_.end()) return;
+        auto copies = std::move(it->copies);
+        processing_.erase(it);
+        for (auto& done : copies) done(false);
+    }
     /// `owner` is gone: what it has in processing counts as never handed over.
     void abandon(const void* owner) {
         std::vector<std::function<void(bool)>> copies;

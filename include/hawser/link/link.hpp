@@ -90,6 +90,14 @@ struct accepted_enqueue {
     enqueue_completion done{};
 };
 
+/// What a listener that drains tells one of its links.
+struct departure_plan {
+    session::goaway_reason reason = session::goaway_reason::restart;
+    milliseconds delay{0};
+    milliseconds window{0};
+    std::string_view target;
+};
+
 /// A received message that nobody has taken yet.
 struct ready_message {
     message body;
@@ -104,7 +112,7 @@ template <class P>
 class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
-/// what says otherwise. Split by concern: link_dial.hpp, link_send.hpp, link_receive.hpp,
+/// what says otherwise. Split by concern: link_dial.hpp, link_leave.hpp, link_send.hpp, link_receive.hpp,
 /// link_session.hpp, link_store.hpp, link_feed.hpp, link_end.hpp, link_cancel.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
@@ -136,7 +144,10 @@ public:
     /// Accepting side: the session is over, with the peer's position where it is known. `tells`: late RESUMEs are
     /// told what was accepted here.
     void end_session(std::error_code why, std::optional<std::uint64_t> position,
-                     close_code code = close_code::session_expired, bool tells = true);
+                     close_code code = close_code::session_expired, bool tells = true, session::exception_view exceptions = {});
+
+    /// Accepting side: to be gone soon after `plan.delay`. See link_leave.hpp.
+    void ask_to_leave(const departure_plan& plan);
 
     // ---- what the socket offers; see resilient_socket.hpp ---------------------------------
 
@@ -214,7 +225,7 @@ public:
     link* host_next = nullptr;  // the listener's list of its links
     link* host_prev = nullptr;
 
-    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
+    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected = false);
 
     // For guarded handlers. In a catch clause: the exception is counted and logged.
     void note_exception(std::string_view event, std::string_view callback) noexcept;
@@ -290,6 +301,14 @@ private:
         orphan(std::move(leaver_));
     }
 
+    // link_leave.hpp
+    void on_goaway(milliseconds delay, std::string_view target);
+    void begin_leaving(time_point now);
+    void maybe_leave();
+    void leave();
+    void reconnect_at(time_point when, std::error_code why, const close_info& close);
+    [[nodiscard]] bool stops_assigning() const noexcept { return leaving_ && state_ != connection_state::closing; }
+
     // link_send.hpp
     [[nodiscard]] std::error_code admission(std::size_t size);
     [[nodiscard]] std::uint64_t put(message body, std::string_view key);
@@ -334,6 +353,7 @@ private:
     [[nodiscard]] bool take_ready(ready_message& out);
     [[nodiscard]] message own(ready_message m);
     void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
+    void rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void accept_previous();
 
     // link_feed.hpp
@@ -350,6 +370,7 @@ private:
     [[nodiscard]] session::endpoint& session(std::string_view stream = {});
     void on_action(const session::action& a);
     void write_session();
+    [[nodiscard]] std::error_code send_frame(const session::outgoing_frame& f);
     void begin_commit();
     // link_store.hpp
     [[nodiscard]] bool awaits_store() const noexcept {
@@ -407,6 +428,8 @@ private:
     bool broken_ = false;          // something threw and so did breaking off
     bool held_ = false;            // the application wants no callbacks now
     bool feed_on_ = false;         // a plain connection with `options::feed`
+    bool leaving_ = false;         // nothing more gets a number on this connection, which ends soon
+    bool peer_leaves_ = false;     // accepting side: the client was told, and ends the connection itself
     close_code closing_code_ = close_code::normal;
     std::string closing_reason_;
     std::atomic<std::uint64_t> last_serial_{0};
@@ -428,6 +451,7 @@ private:
     };
     ring<taken> in_commit_;          // their effects are, in order
     std::optional<taken> previous_;  // handed over, responsibility not taken yet
+    std::uint64_t rejected_seq_ = 0;  // by the handler that is running
     std::uint64_t receive_serial_ = 0;
     receive_completion receiver_;
     ring<blocked_send> blocked_;
@@ -439,6 +463,7 @@ private:
     time_point attach_deadline_ = never;   // connect or confirm
     time_point retry_at_ = never;
     time_point close_deadline_ = never;
+    time_point leave_at_ = never;          // when to begin leaving; then when to leave whatever is in flight
     time_point failed_at_ = never;         // see failed()
     time_point resume_at_ = never;
     timer_node timer_{this, on_timer<&link::on_timer_due>};
@@ -457,6 +482,8 @@ struct link<P>::dialling {
     std::optional<typename P::breaker::permit> permit;
     time_point started{};
     bool ever_up = false;
+    std::optional<url> target;        // named by a server that went; until an attempt fails there
+    time_point next_planned = time_point::min();  // before it, GOAWAY is answered with backoff
     unsigned http_status = 0;  // of the last attempt, where it was refused
     std::string refusal;
     std::error_code last_error;  // for `on_attempt`

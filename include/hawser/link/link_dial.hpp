@@ -72,11 +72,15 @@ void link<P>::start_attempt() {
 template <class P>
 std::error_code link<P>::dial(unsigned last_status) {
     const auto make_wire = [this] { wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this)); };
+    const url& to = dial_->target ? *dial_->target : dial_->where;
+    // Another host does not get what was meant for this one.
+    const bool foreign = to.authority() != dial_->where.authority() || to.socket_path != dial_->where.socket_path;
+    const std::vector<ws::header> none, &headers = foreign ? none : options_->headers;
     if (!options_->on_attempt) {
         make_wire();
-        return wire_->dial(objects_.transport, dial_->where, dial_->subprotocols, options_->headers);
+        return wire_->dial(objects_.transport, to, dial_->subprotocols, headers);
     }
-    connect_attempt attempt{dial_->reconnect.attempts(), dial_->where.text(), options_->headers, dial_->last_error, last_status};
+    connect_attempt attempt{dial_->reconnect.attempts(), to.text(), headers, dial_->last_error, last_status};
     url where;
     if (const auto ec = ask_where(attempt, where)) return ec;
     make_wire();
@@ -247,6 +251,8 @@ void link<P>::attempt_failed(std::error_code why, bool told_when) {
 template <class P>
 void link<P>::link_lost(std::error_code why, const close_info& close, std::optional<duration> hint) {
     const bool was_up = std::exchange(link_ready_, false);
+    const time_point planned = std::exchange(leave_at_, never);
+    const bool leaving = std::exchange(leaving_, false);
     attach_deadline_ = never;
     heartbeat_.stop();
     if (session_) session_->detach();
@@ -258,6 +264,9 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
         dial_->last_error = why;
         attempt_failed(why, hint.has_value());
         dial_->reconnect.on_disconnected(driver_.now());
+        if (!was_up) dial_->target.reset();
+        const bool told = leaving || planned != never;
+        if (told && driver_.now() >= dial_->next_planned) return reconnect_at(leaving ? driver_.now() : planned, why, close);
         return retry_later(why, close, hint);
     }
     // Nobody could attach to the session of a listener that is gone.

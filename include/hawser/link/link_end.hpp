@@ -50,13 +50,14 @@ void link<P>::maybe_close() {
 }
 
 template <class P>
-void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code, bool tells) {
+void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> position, close_code code, bool tells,
+                          session::exception_view exceptions) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
     over_ = true;
     try {
         if (session_ && P::store::durable)
             session_->bury(tells ? std::optional(session_->in().accepted()) : std::nullopt);
-        if (session_) session_->end_epoch(position);
+        if (session_) session_->end_epoch(position, exceptions);
     } catch (const std::bad_alloc&) {
         // Without its position: what was written ends `unknown`.
     }
@@ -78,7 +79,7 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     stored_ = P::store::durable && store_ && !over_;
     if (wire_) wire_->drop(broken ? close_code::internal_error : close_code::normal);
     const auto gone = std::move(wire_);
-    attach_deadline_ = retry_at_ = close_deadline_ = never;
+    attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = never;
     link_ready_ = false;
     heartbeat_.stop();
     timer_.cancel();

@@ -16,7 +16,7 @@ template <class P>
 class ack_relay final : public ack_sink, public std::enable_shared_from_this<ack_relay<P>> {
 public:
     explicit ack_relay(link<P>& target) : target_(&target) {}
-    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) noexcept override {
+    void acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected) noexcept override {
         try {
             // `close` waits for the lock, so while it is open the io_context is there.
             std::unique_lock lock(mutex_);
@@ -24,10 +24,10 @@ public:
             driver& d = target_->runtime();
             if (d.executor().running_in_this_thread()) {
                 lock.unlock();
-                return run(epoch_serial, seq, id);
+                return run(epoch_serial, seq, id, rejected);
             }
-            asio::post(d.executor(), [self = this->shared_from_this(), epoch_serial, seq, id] {
-                self->run(epoch_serial, seq, id);
+            asio::post(d.executor(), [self = this->shared_from_this(), epoch_serial, seq, id, rejected] {
+                self->run(epoch_serial, seq, id, rejected);
             });
         } catch (...) {
             // Out of memory: the message stays unacknowledged and will be delivered again.
@@ -41,10 +41,10 @@ public:
 
 private:
     // On the strand, like the closing.
-    void run(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+    void run(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected) {
         if (!target_) return;
         const driver::turn t(target_->runtime());
-        target_->acknowledge(epoch_serial, seq, id);
+        target_->acknowledge(epoch_serial, seq, id, rejected);
     }
 
     std::mutex mutex_;
@@ -200,9 +200,11 @@ void link<P>::deliver(const session::action& a) {
         return keep({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
     if (on_transaction_) return hand_to_store({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
     if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id, this);
+    rejected_seq_ = 0;
     call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
     if (orphaned || handler_broke()) return;
-    if (options_->acceptance == acceptance_mode::on_hand_off) took_responsibility(serial, a.seq, a.id);
+    if (options_->acceptance == acceptance_mode::on_hand_off && rejected_seq_ != a.seq)
+        took_responsibility(serial, a.seq, a.id);
 }
 
 // A copy of a message that the application has already: not handed over again, and accepted when
@@ -211,13 +213,14 @@ template <class P>
 void link<P>::drop_copy(typename dedup_state<P>::verdict verdict, ready_message m) {
     count(counter::duplicates_dropped);
     driver_.defer(*this);
-    if (verdict == dedup_state<P>::verdict::duplicate) return session_->finish(m.epoch_serial, m.seq, driver_.now());
+    if (verdict == dedup_state<P>::verdict::duplicate)
+        return session_->finish(m.epoch_serial, m.seq, driver_.now(), outcome::duplicate);
     const message_id id = m.id;
     dedup_->wait_for(id, [weak = this->weak_from_this(), m = std::move(m)](bool finished) {
         const auto self = weak.lock();
         if (!self || self->orphaned || self->session_->epoch_serial() != m.epoch_serial) return;
         if (!finished) return self->keep(m);
-        self->session_->finish(m.epoch_serial, m.seq, self->driver_.now());
+        self->session_->finish(m.epoch_serial, m.seq, self->driver_.now(), outcome::duplicate);
         self->driver_.defer(*self);
     });
 }
@@ -348,9 +351,10 @@ void link<P>::drain_ready() {
         }
         if (!on_message_) continue;  // a volatile message is not for a transaction
         const taken at{m.epoch_serial, m.seq, m.id};
+        rejected_seq_ = 0;
         call_handler({m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
         if (orphaned || handler_broke()) break;
-        if (at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
+        if (at.seq != rejected_seq_ && at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
             took_responsibility(at.epoch_serial, at.seq, at.id);
     }
     // All that came before the end were copies.
@@ -401,10 +405,25 @@ void link<P>::took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq,
     driver_.defer(*this);
 }
 
+// The first decision about a message stands: the inbox ignores another one. A peer that does not know
+// rejections is told `acknowledged`: nothing else would let those behind it pass.
 template <class P>
-void link<P>::acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+void link<P>::rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
+    rejected_seq_ = seq;
+    if (options_->acceptance == acceptance_mode::on_processed) dedup_->reject(id);
+    if (!session_ || session_->epoch_serial() != epoch_serial || seq <= session_->in().accepted()) return;
+    session_->finish(epoch_serial, seq, driver_.now(), outcome::rejected);
+    driver_.defer(*this);
+    if (session_->speaks(session::feature::exceptions)) return;
+    count(counter::rejections_untold);
+    objects_.logger.log(log_level::warning, "rejection_untold", {{"seq", std::to_string(seq)}});
+}
+
+template <class P>
+void link<P>::acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected) {
     if (orphaned || seq == 0 || !dedup_) return;
     if (previous_ && previous_->seq == seq && previous_->epoch_serial == epoch_serial) previous_.reset();
+    if (rejected) return this->rejected(epoch_serial, seq, id);
     if (options_->acceptance == acceptance_mode::on_hand_off) return took_responsibility(epoch_serial, seq, id);
     dedup_->finish(id, driver_.now());
     if (!session_) return;

@@ -172,10 +172,12 @@ void link<P>::report_outcomes() {
         a.done({}, a.ticket);
     }
     while (auto f = session_ ? session_->out().pop_finished() : std::nullopt) {
-        if (f->result == outcome::acknowledged) {
+        if (f->result == outcome::acknowledged || f->result == outcome::duplicate) {
             if (!planted(bug::acknowledged_not_counted)) count(counter::messages_acknowledged);
             objects_.metrics.record(histogram::ack_latency, now - f->enqueued);
             if (dial_) dial_->reconnect.on_progress(now);
+        } else if (f->result == outcome::rejected) {
+            count(counter::messages_rejected);
         } else if (f->result == outcome::unknown) {
             count(counter::messages_unknown);
         } else if (f->result == outcome::cancelled) {

@@ -27,6 +27,8 @@ session::endpoint& link<P>::session(std::string_view stream) {
     o.send_again = options_->lost_session == lost_session_policy::send_again;
     o.dedup_kept = !std::is_same_v<typename P::dedup, no_dedup>;
     o.session_ttl = options_->session_ttl;
+    o.features = options_->session_features;
+    o.part_size = options_->part_size;
     // An origin that is not unique would let the peer take new messages for old ones: one of
     // zeros, for want of randomness, is refused before a session begins.
     if (options_->session != session_mode::off && !driver_.entropy().take(o.origin)) o.origin = {};
@@ -42,22 +44,20 @@ template <class P>
 void link<P>::write_session() {
     if (!session_) return;
     const bool can_write = wire_ && wire_->is_open() && !close_sent_;
-    if (can_write && !wire_->backed_up()) session_->assign(wire_->room());
+    if (can_write && !wire_->backed_up() && !stops_assigning()) session_->assign(wire_->room());
     begin_commit();
     while (can_write && wire_ && wire_->is_open() && !wire_->backed_up()) {
         const auto frame = session_->next_frame();
         if (!frame) return;
-        std::error_code ec;
+        const auto ec = send_frame(*frame);
         if (frame->body) {
-            ec = wire_->send(ws::opcode::binary, frame->head, *frame->body);
-            if (frame->again) {
-                count(counter::messages_replayed);
-                count(counter::bytes_sent, frame->body->size());
+            const std::size_t size = frame->payload.size();
+            if (!frame->again && !frame->more) {
+                count_sent(size);
             } else {
-                count_sent(frame->body->size());
+                if (!frame->more) count(counter::messages_replayed);
+                count(counter::bytes_sent, size);
             }
-        } else {
-            ec = wire_->send(ws::opcode::binary, frame->head, byte_view{});
         }
         if (!ec) continue;
         // The frame is lost to this link and is sent again on the next one.
@@ -65,6 +65,13 @@ void link<P>::write_session() {
         const auto gone = std::move(wire_);
         return link_lost(ec, {}, {});
     }
+}
+
+template <class P>
+std::error_code link<P>::send_frame(const session::outgoing_frame& f) {
+    if (f.is_whole()) return wire_->send(ws::opcode::binary, f.head, *f.body);
+    if (f.body && !f.body->compressible()) return wire_->send_uncompressed(ws::opcode::binary, f.head, f.payload);
+    return wire_->send(ws::opcode::binary, f.head, f.payload);
 }
 
 template <class P>
@@ -76,6 +83,7 @@ void link<P>::on_action(const session::action& a) {
     case kind::pong: return;
     case kind::deliver: return deliver(a);
     case kind::datagram: return deliver_plain(a.payload, a.text);
+    case kind::goaway: return on_goaway(a.delay, a.key);
     case kind::epoch_lost:
         count(counter::session_resumes_failed);
         return objects_.logger.log(log_level::warning, "session_lost");
@@ -137,6 +145,8 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
     if (wire_) wire_->drop(close_code::superseded, "a newer connection resumed the session");
     const auto gone = std::exchange(wire_, std::move(w));
     wire_->set_owner(*this);
+    leave_at_ = never;
+    leaving_ = peer_leaves_ = false;
     if (std::exchange(link_ready_, false)) {
         count(counter::disconnects);
         set_state(connection_state::detached, {.reason = errc::superseded});
@@ -148,7 +158,7 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
     rearm();
     driver_.defer(*this);
     try {
-        session_->attach_resume(r, token, facts);
+        session_->attach_resume(r, token, facts, driver_.now());
     } catch (...) {
         failed();
     }
@@ -188,6 +198,7 @@ void link<P>::end_of_turn() {
     if (orphaned) return;
     // The queue may have shrunk, and no other event may follow.
     take_from_senders();
+    maybe_leave();
     maybe_close();
     rearm();
 }
@@ -195,6 +206,7 @@ void link<P>::end_of_turn() {
 template <class P>
 void link<P>::rearm() {
     time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_});
+    first = std::min(first, leave_at_);
     if (link_ready_) first = std::min(first, heartbeat_.deadline());
     if (session_) first = std::min(first, session_->deadline());
     if (dial_ && dial_->feed) first = std::min(first, dial_->feed->deadline());
@@ -217,6 +229,7 @@ void link<P>::expire(time_point now) {
         driver_.defer(*this);
         if (std::exchange(broken_, false)) break_off(errc::out_of_memory);
     }
+    if (leave_at_ <= now) begin_leaving(now);
     if (retry_at_ <= now) start_attempt();
     if (attach_deadline_ <= now && wire_) {
         wire_->drop(session_on_ ? close_code::attach_timeout : close_code::none);

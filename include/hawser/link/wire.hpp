@@ -92,6 +92,10 @@ public:
         if (phase_ == phase::open && !compresses() && body.size() < by_reference) return send(op, head, body.bytes());
         return send_any(op, head, body);
     }
+    /// The same for a part of a message that must not be compressed.
+    [[nodiscard]] std::error_code send_uncompressed(ws::opcode op, byte_view head, byte_view body) {
+        return phase_ != phase::open ? make_error_code(errc::not_connected) : send_as_it_is(op, head, body);
+    }
     void ping() {
         if (phase_ != phase::open) return;
         (void)ws_->ping(out_.tail());

@@ -6,6 +6,7 @@
 #include <hawser/resilient_socket.hpp>
 #include <hawser/server/listener_admission.hpp>
 #include <hawser/server/listener_core.hpp>
+#include <hawser/server/listener_drain.hpp>
 #include <hawser/server/listener_sessions.hpp>
 #include <hawser/server/listener_store.hpp>
 #include <hawser/server/listener_upkeep.hpp>
@@ -90,6 +91,25 @@ public:
                     [](core_type& target, std::uint64_t serial, auto done) { target.close(serial, std::move(done)); });
             },
             token, core_);
+    }
+
+    /// Lets nobody in any more (503 with Retry-After) and asks all clients to go: each is told a moment of its own,
+    /// spread evenly over the window. A client with hawser.v1 goes then, when what is in flight both ways is acknowledged, and
+    /// connects again without backoff; a plain one is closed with 1012. Completes when all are gone: soon after the window, at
+    /// the latest a `close_timeout` later. To restart in place, give `first` and call `async_close` at once: clients keep
+    /// the moment that they were told. Signature: `void(std::error_code)`. Errors: `invalid_argument`
+    /// (`drain_options::problems` says what), `closed`, `operation_in_progress`. Cancelling, terminal or partial: ends the
+    /// wait with `operation_aborted`, not the draining; total has no effect.
+    template <class Token>
+    auto async_drain(drain_options how, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<core_type> core, drain_options o) {
+                detail::begin_operation<detail::plain_completion>(
+                    core, std::move(handler), [o = std::move(o)](core_type& target, std::uint64_t serial, auto done) {
+                        target.drain(serial, o, std::move(done));
+                    });
+            },
+            token, core_, std::move(how));
     }
 
     /// The port listened on, also when 0 was asked for.

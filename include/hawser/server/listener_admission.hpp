@@ -45,6 +45,10 @@ void listener_core<P>::answer(pending& p, wire& w, const ws::upgrade_request& re
         const ws::header retry[] = {{"Retry-After", std::to_string(options_.retry_after.count())}};
         return w.reject(503, "too many connections", retry);
     }
+    if (draining()) {
+        const ws::header retry[] = {{"Retry-After", std::to_string(retry_after_drain().count())}};
+        return w.reject(503, "the server goes", retry);
+    }
     if (addresses_.is_over(w.place())) {
         const ws::header retry[] = {{"Retry-After", std::to_string(options_.retry_after.count())}};
         return w.reject(429, "too many connections from this address", retry);

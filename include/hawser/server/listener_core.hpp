@@ -9,6 +9,7 @@
 #include <hawser/protocol/session/session_table.hpp>
 #include <hawser/resilient_socket.hpp>
 #include <hawser/server/address_count.hpp>
+#include <hawser/server/drain_options.hpp>
 #include <hawser/server/listener_options.hpp>
 #include <hawser/server/resume_guard.hpp>
 
@@ -26,7 +27,8 @@ struct no_result<resilient_socket<P>> {
     [[nodiscard]] static resilient_socket<P> make() noexcept { return listener_core<P>::no_socket(); }
 };
 
-/// Split by concern: listener_admission.hpp, listener_sessions.hpp, listener_store.hpp, listener_upkeep.hpp. Lives on the
+/// Split by concern: listener_admission.hpp, listener_drain.hpp, listener_sessions.hpp, listener_store.hpp,
+/// listener_upkeep.hpp. Lives on the
 /// driver's strand. Kept alive by its `listener` and, while it closes, by itself.
 template <class P>
 class listener_core final : public std::enable_shared_from_this<listener_core<P>>,
@@ -39,9 +41,11 @@ public:
 
     listener_core(driver& d, listener_options o, policy_objects<P> objects)
         : driver_(d), options_(std::move(o)), socket_options_(std::make_shared<const options>(options_.socket)),
-          objects_(std::move(objects)), table_(options_.max_sessions), guard_(options_.max_resume_failures, options_.max_resume_addresses) {
+          objects_(std::move(objects)), table_(options_.max_sessions), address_guard_(options_.max_resume_failures, options_.max_resume_addresses),
+          principal_guard_(options_.max_resume_failures_per_principal, options_.max_resume_addresses) {
         table_.set_tombstone_ttl(socket_options_->session_ttl);
         if constexpr (P::store::durable) table_.on_removed = [this](session::session_record& r) { forget_stored(r); };
+        table_.set_token_lifetime(options_.token_lifetime);
         driver_.enlist(*this);
     }
     ~listener_core() {
@@ -77,12 +81,13 @@ public:
             else (void)waiting_.push_back(std::move(w));
         }
         const bool total = is_total(how);
-        for (std::size_t n = closers_.size(); n > 0; --n) {
-            closer c = closers_.pop_front();
-            found = found || c.serial == serial;
-            if (c.serial == serial && !total) c.done(asio::error::operation_aborted);
-            else (void)closers_.push_back(std::move(c));
-        }
+        for (ring<closer>* list : {&closers_, &drainers_})
+            for (std::size_t n = list->size(); n > 0; --n) {
+                closer c = list->pop_front();
+                found = found || c.serial == serial;
+                if (c.serial == serial && !total) c.done(asio::error::operation_aborted);
+                else (void)list->push_back(std::move(c));
+            }
         return found;
     }
     /// An accepted socket whose handler was cancelled before its call: somebody else gets it.
@@ -109,6 +114,8 @@ public:
         for (auto& l : all) l->close(close_code::going_away, "server shutdown", 0, {});
         driver_.defer(*this);
     }
+    /// Tells each link when to go, and lets nobody in. In listener_drain.hpp.
+    void drain(std::uint64_t serial, const drain_options& how, plain_completion done);
     /// `orphan` on the strand, from any thread, also without memory.
     void orphan_on_strand(std::shared_ptr<listener_core> self) noexcept {
         leaver_ = std::move(self);
@@ -130,6 +137,7 @@ public:
         const std::error_code aborted = asio::error::operation_aborted;
         while (!waiting_.empty()) waiting_.pop_front().done(aborted, socket_type(nullptr));
         while (!closers_.empty()) closers_.pop_front().done(aborted);
+        while (!drainers_.empty()) drainers_.pop_front().done(aborted);
         drop_pending();
         while (!unclaimed_.empty()) drop_unclaimed(unclaimed_.pop_front());
         for (auto& item : std::exchange(unconfirmed_, {})) drop_unclaimed(std::move(item.second));
@@ -214,6 +222,11 @@ private:
     void expire_stored(session_record& record);
     void forget_stored(const session_record& record) noexcept;
     void erase_forgotten();
+    // listener_drain.hpp
+    void part_with(link<P>& l, const departure_plan& plan);
+    void expire_now(link<P>& l);
+    [[nodiscard]] seconds retry_after_drain();
+    [[nodiscard]] bool draining() const noexcept { return draining_until_ != never; }
 
     // listener_sessions.hpp
     [[nodiscard]] link_ptr make_link(const std::string& principal);
@@ -263,7 +276,8 @@ private:
     bool forgetting_stays_ = false;            // in the store
     bool listed_ = !P::store::durable;         // sessions may begin
     std::error_code why_closed_ = errc::closed;
-    resume_guard guard_;
+    resume_guard address_guard_;
+    resume_guard principal_guard_;
     acceptor_ptr acceptor_;
     std::shared_ptr<ws::compression_budget> compression_budget_ =
         std::make_shared<ws::compression_budget>(options_.max_compression_memory);
@@ -279,6 +293,8 @@ private:
     std::map<void*, link_ptr> ended_;  // out of `unconfirmed_`
     ring<waiter> waiting_;
     ring<closer> closers_;
+    ring<closer> drainers_;
+    time_point draining_until_ = never;
     std::shared_ptr<listener_core> closing_self_;
     std::shared_ptr<listener_core> leaver_;  // see orphan_on_strand
     struct dedup_entry {

@@ -38,7 +38,7 @@ struct listener_options {
     /// Asked for each upgrade that the limits let in, before any session is looked at; empty: everybody may come in.
     /// Called on the strand; must not block. An exception refuses with 500.
     std::function<authorization(const ws::upgrade_request&)> authorize{};
-    /// Addresses whose failed RESUMEs are counted; beyond it all are forgiven.
+    /// Addresses, and principals, whose failed RESUMEs are counted; beyond it all are forgiven.
     std::size_t max_resume_addresses = 4'096;
 
     /// Memory that `socket.compression` may reserve for the connections, bytes; 0 to 64 GiB. In its first half
@@ -56,6 +56,12 @@ struct listener_options {
     /// `hawser::tls(context)` of <hawser/tls.hpp>: wss; null: ws. Its handshake counts in `socket.handshake_timeout`.
     std::shared_ptr<const tls_layer> tls{};
 
+    /// As `max_resume_failures`, per principal that `authorize` named, from all of its addresses together.
+    std::size_t max_resume_failures_per_principal = 10'000;
+    /// A resume token that is older is not known any more, and its client begins a new session; up to 365 days. Each
+    /// resumption gives a new one. 0: a token lives as long as its session.
+    seconds token_lifetime{0};
+
     /// All problems, one sentence each, naming the option, its value and what is allowed.
     [[nodiscard]] std::vector<std::string> problems() const {
         std::vector<std::string> found;
@@ -70,6 +76,8 @@ struct listener_options {
             if (!ws::is_origin(origin))
                 found.push_back("allowed_origins has " + detail::quoted(origin) + "; an origin is scheme://host, perhaps with :port, or null");
         detail::check_range(found, "", "max_resume_failures", max_resume_failures, one, most);
+        detail::check_range(found, "", "max_resume_failures_per_principal", max_resume_failures_per_principal, one, most);
+        detail::check_range<milliseconds>(found, "", "token_lifetime", token_lifetime, milliseconds{0}, std::chrono::hours{365 * 24});
         detail::check_range(found, "", "max_resume_addresses", max_resume_addresses, one, most);
         detail::check_range<std::uint32_t>(found, "", "max_handshakes_per_second", max_handshakes_per_second, 0, 10'000'000);
         detail::check_range(found, "", "max_compression_memory", max_compression_memory, std::size_t{0}, one << 36);

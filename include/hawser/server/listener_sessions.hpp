@@ -32,6 +32,7 @@ void listener_core<P>::begin_plain(pending& p) {
 
 template <class P>
 void listener_core<P>::first_frame(pending& p, byte_view payload, bool text) {
+    if (draining()) return refuse(p, close_code::service_restart);
     // Who waits for its answer says nothing meanwhile.
     if (p.waits_for != 0) return refuse(p, close_code::protocol_error);
     if (!listed_) return hold(p, payload, the_list, false);
@@ -68,6 +69,7 @@ void listener_core<P>::begin_session(pending& p, const session::hello& h) {
         l->record->attached = true;
         l->record->peer_origin = h.origin;
         l->record->peer_durable = h.durable;
+        l->record->issued = driver_.now();
         unconfirmed_.emplace(l.get(), l);
         start_sweeping();
     } catch (const std::bad_alloc&) {
@@ -87,12 +89,15 @@ void listener_core<P>::resume(pending& p, const session::resume& r, byte_view fr
         hold(p, frame, serial, false);
         return load(*d.record);
     }
-    if (d.answer.reason == session::resume_failure::unknown && !guard_.permit_failure(p.address, now))
-        return refuse(p, close_code::try_again_later);
+    if (d.answer.reason == session::resume_failure::unknown) {
+        const bool address = address_guard_.permit_failure(p.address, now);
+        const bool principal = principal_guard_.permit_failure(p.principal, now);
+        if (!address || !principal) return refuse(p, close_code::try_again_later);
+    }
     if (d.what == kind::ended) {
         auto* owner = static_cast<link<P>*>(d.owner);
         if (!P::store::durable) owner->record = nullptr;
-        owner->end_session(errc::resume_failed, d.own_position, close_code::session_expired, d.answer.has_position);
+        owner->end_session(errc::resume_failed, d.own_position, close_code::session_expired, d.answer.has_position, r.exceptions);
     }
     // The client says HELLO next, on the same connection.
     byte_vector answer;
@@ -105,9 +110,12 @@ void listener_core<P>::resume(pending& p, const session::resume& r, byte_view fr
 template <class P>
 void listener_core<P>::attach(pending& p, const session::resume& r, session::session_record& record) {
     session::resume_token fresh;
+    const bool speaks = record.state->speaks(session::feature::exceptions);
+    if (!r.exceptions.empty() && !speaks) return refuse(p, close_code::protocol_error);
     if (!driver_.entropy().take(fresh)) return refuse(p, close_code::internal_error);
     auto* owner = static_cast<link<P>*>(record.owner);
     table_.rotate(record, r.token, fresh);
+    record.issued = driver_.now();
     auto w = take_wire(p);
     owner->adopt_resumed(std::move(w), r, fresh, record.facts());
 }
@@ -137,6 +145,7 @@ template <class P>
 void listener_core<P>::on_link_detached(void* who) {
     auto* l = static_cast<link<P>*>(who);
     if (!l->record) return;
+    if (draining()) return expire_now(*l);
     const bool is_new = unconfirmed_.contains(l) && !l->restored;
     const duration wait = is_new ? duration{socket_options_->connect_timeout} : duration{socket_options_->session_ttl};
     table_.detach(*l->record, add_saturated(driver_.now(), wait));

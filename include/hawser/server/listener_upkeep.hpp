@@ -58,6 +58,8 @@ void listener_core<P>::run() {
     ended_.clear();
     parting_.clear();
     erase_forgotten();
+    if (!links_)
+        while (!drainers_.empty()) drainers_.pop_front().done({});
     if (!orphaned_ && (!closed_ || links_)) return;
     while (!closers_.empty()) closers_.pop_front().done({});
     sweep_.cancel();
@@ -76,6 +78,7 @@ void listener_core<P>::abandon() noexcept {
     const auto parting = std::move(parting_);
     const auto waiting = std::move(waiting_);
     const auto closers = std::move(closers_);
+    const auto drainers = std::move(drainers_);
     const auto unclaimed = std::move(unclaimed_);
     const auto unconfirmed = std::move(unconfirmed_);
     const auto ended = std::move(ended_);

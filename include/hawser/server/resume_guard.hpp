@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Limits how often an address may present a wrong resume token.
+/// Limits how often an address, or a principal, may present a wrong resume token.
 #pragma once
 
 #include <hawser/core/time.hpp>
@@ -11,17 +11,19 @@
 
 namespace hawser::inline v0::detail {
 
-/// Counts failures per address in fixed windows of a minute. Bounded: beyond `max_addresses`
+/// Counts failures per name, an address or a principal, in fixed windows of a minute. Bounded: beyond `max_names`
 /// the table is emptied, which forgives everybody once. Thread safety: none.
 class resume_guard {
 public:
-    resume_guard(std::size_t max_failures, std::size_t max_addresses) noexcept
-        : max_failures_(max_failures), max_addresses_(max_addresses) {}
+    resume_guard(std::size_t max_failures, std::size_t max_names) noexcept
+        : max_failures_(max_failures), max_names_(max_names) {}
 
-    /// Counts one failure; false when the address has had too many in the present window.
-    [[nodiscard]] bool permit_failure(const std::string& address, time_point now) {
-        if (failures_.size() >= max_addresses_ && !failures_.contains(address)) failures_.clear();
-        auto& f = failures_[address];
+    /// Counts one failure; false when `name` has had too many in the present window. Nobody, an empty
+    /// name, has no limit.
+    [[nodiscard]] bool permit_failure(const std::string& name, time_point now) {
+        if (name.empty()) return true;
+        if (failures_.size() >= max_names_ && !failures_.contains(name)) failures_.clear();
+        auto& f = failures_[name];
         if (f.count == 0 || now - f.since >= window) f = {now, 0};
         return ++f.count <= max_failures_;
     }
@@ -33,7 +35,7 @@ private:
         std::size_t count = 0;
     };
     std::size_t max_failures_;
-    std::size_t max_addresses_;
+    std::size_t max_names_;
     std::map<std::string, entry> failures_;
 };
 

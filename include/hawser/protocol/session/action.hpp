@@ -8,6 +8,7 @@
 #include <hawser/core/errc.hpp>
 #include <hawser/core/message.hpp>
 #include <hawser/core/message_id.hpp>
+#include <hawser/core/time.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -26,6 +27,7 @@ struct action {
         resumed,      ///< the session goes on
         epoch_lost,   ///< it cannot be resumed; outcomes are known, a HELLO follows on this link
         pong,         ///< the peer answered a ping
+        goaway,       ///< the server asks to go at a moment: delay, key is the target, or empty
         close_link,   ///< close the link with `code`, because of `error`; the session stays
         end_session,  ///< as close_link, and the session is over: call `end_epoch`
     };
@@ -38,13 +40,19 @@ struct action {
     std::string_view key;
     std::error_code error;
     close_code code = close_code::none;
+    milliseconds delay{0};
 };
 
-/// The next frame to write: `head` followed by `body`.
+/// The next frame to write: `head` followed by `payload`.
 struct outgoing_frame {
     byte_view head;
-    const message* body = nullptr;
-    bool again = false;  ///< the message was written before, on an earlier link
+    byte_view payload;
+    const message* body = nullptr;  ///< whose bytes are the payload, or a part of which is
+    bool again = false;             ///< the message was written before, on an earlier link
+    bool more = false;              ///< a part, and not the last
+
+    /// The payload is all of the message, which may be written from where it is.
+    [[nodiscard]] bool is_whole() const noexcept { return body && payload.size() == body->size(); }
 };
 
 }  // namespace session

@@ -30,6 +30,12 @@ namespace detail {
         } else if (id >> 1 == extension_transfer && e.type == frame_type::data) {
             if (!value.empty()) return errc::session_malformed;
             e.transfer = true;
+        } else if (id >> 1 == extension_exceptions && tells_exceptions(e.type)) {
+            e.exceptions = exception_view(value);
+        } else if (id >> 1 == extension_known && (e.type == frame_type::ping || e.type == frame_type::pong)) {
+            cursor known(value);
+            e.known = known.varint();
+            if (!known.ok() || !known.at_end()) return errc::session_malformed;
         } else if ((id & 1) != 0) {
             return errc::unknown_extension;
         }
@@ -47,7 +53,8 @@ namespace detail {
 template <class F>
 [[nodiscard]] bool plausible_positions(const F& f) noexcept {
     return f.next_seq >= 1 && f.next_seq <= max_seq && f.accepted < max_seq && f.first_retained >= 1 &&
-           (f.first_retained <= f.next_seq || planted(bug::first_retained_unchecked));
+           (f.first_retained <= f.next_seq || planted(bug::first_retained_unchecked)) &&
+           f.exceptions.valid(f.accepted);
 }
 
 }  // namespace detail
@@ -62,6 +69,8 @@ template <class F>
     if (!carries_payload(e.type) && frame.size() > max_control_size) return errc::session_malformed;
     e.key = {};
     e.transfer = false;
+    e.exceptions = {};
+    e.known = 0;
     if (e.has(flag::extensions))
         if (auto ec = detail::read_extensions(in, e)) return ec;
     e.body = in.rest();
@@ -112,6 +121,7 @@ template <class F>
     f.accepted = in.varint();
     f.first_retained = in.varint();
     f.next_seq = in.varint();
+    f.exceptions = e.exceptions;
     return in.ok() && in.at_end() && f.version == version && detail::plausible_positions(f);
 }
 [[nodiscard]] inline bool decode(const envelope& e, resumed& f) noexcept {
@@ -122,6 +132,7 @@ template <class F>
     in.copy(f.token);
     f.credit_messages = in.varint();
     f.credit_bytes = in.varint();
+    f.exceptions = e.exceptions;
     return in.ok() && in.at_end() && detail::plausible_positions(f);
 }
 [[nodiscard]] inline bool decode(const envelope& e, resume_failed& f) noexcept {
@@ -129,13 +140,24 @@ template <class F>
     f.reason = static_cast<resume_failure>(in.u8());
     f.has_position = e.has(flag::has_position);
     f.accepted = f.has_position ? in.varint() : 0;
-    return in.ok() && in.at_end();
+    f.exceptions = e.exceptions;
+    return in.ok() && in.at_end() && f.exceptions.valid(f.accepted);
 }
 /// The body of ACK, PING and PONG.
 [[nodiscard]] inline bool decode(const envelope& e, ack_fields& f) noexcept {
     cursor in(e.body);
     f = detail::take_ack(in);
-    return in.ok() && in.at_end();
+    f.exceptions = e.exceptions;
+    f.known = e.known;
+    return in.ok() && in.at_end() && f.exceptions.valid(f.accepted);
+}
+[[nodiscard]] inline bool decode(const envelope& e, goaway& f) noexcept {
+    cursor in(e.body);
+    f.reason = static_cast<goaway_reason>(in.u8());
+    f.delay_ms = in.varint();
+    f.window_ms = in.varint();
+    f.target = as_text(in.take(in.varint()));
+    return in.ok() && in.at_end() && f.target.size() <= max_target_size;
 }
 /// `payload` becomes the view of the application's bytes.
 [[nodiscard]] inline bool decode(const envelope& e, data& f, byte_view& payload) noexcept {
@@ -145,12 +167,18 @@ template <class F>
     f.has_ack = e.has(flag::has_ack);
     f.key = e.key;
     f.transfer = e.transfer;
+    f.more = e.has(flag::more);
+    f.last_part = e.has(flag::last_part);
     if (f.has_ack) f.ack = detail::take_ack(in);
     f.seq = in.varint();
-    f.id_delta = unzigzag(in.varint());
+    f.id_delta = f.more ? 0 : unzigzag(in.varint());
+    f.offset = f.more || f.last_part ? in.varint() : 0;
     payload = in.rest();
     const std::size_t head_size = e.body_offset + (e.body.size() - payload.size());
-    return in.ok() && head_size <= max_data_head_size && f.seq >= 1 && f.seq < max_seq;
+    if (!in.ok() || head_size > max_data_head_size || f.seq >= max_seq) return false;
+    // A part says nothing that its message will say.
+    if (f.more) return !f.last_part && !f.text && !f.ack_now && f.key.empty() && !f.transfer && !payload.empty();
+    return f.seq >= 1 && (!f.last_part || f.offset >= 1);
 }
 
 }  // namespace session

@@ -50,6 +50,19 @@ inline void put_extensions(byte_vector& out, const data& f) {
     append(out, as_bytes(f.key));
 }
 
+// The extensions of a frame that tells a position; `begin_frame` was told that there are some.
+inline void put_position_extensions(byte_vector& out, exception_view exceptions, std::uint64_t known = 0) {
+    const std::size_t listed = exceptions.value().size();
+    std::size_t size = listed == 0 ? 0 : 1 + varint_size(listed) + listed;
+    if (known != 0) size += 2 + varint_size(known);
+    put_varint(out, size);
+    if (listed != 0) {
+        put_varints(out, {extension_exceptions << 1 | 1, listed});
+        append(out, exceptions.value());
+    }
+    if (known != 0) put_varints(out, {extension_known << 1, varint_size(known), known});
+}
+
 }  // namespace detail
 
 inline void encode(byte_vector& out, const hello& f, bool sum) {
@@ -77,7 +90,9 @@ inline void encode(byte_vector& out, const welcome& f, bool sum) {
 }
 inline void encode(byte_vector& out, const resume& f, bool sum) {
     using namespace detail;
-    begin_frame(out, frame_type::resume, flag_if(sum, flag::checksum));
+    begin_frame(out, frame_type::resume,
+                flag_if(sum, flag::checksum) | flag_if(!f.exceptions.empty(), flag::extensions));
+    if (!f.exceptions.empty()) put_position_extensions(out, f.exceptions);
     out.push_back(static_cast<std::byte>(f.version));
     append(out, f.token);
     append(out, f.epoch);
@@ -86,7 +101,9 @@ inline void encode(byte_vector& out, const resume& f, bool sum) {
 }
 inline void encode(byte_vector& out, const resumed& f, bool sum) {
     using namespace detail;
-    begin_frame(out, frame_type::resumed, flag_if(sum, flag::checksum));
+    begin_frame(out, frame_type::resumed,
+                flag_if(sum, flag::checksum) | flag_if(!f.exceptions.empty(), flag::extensions));
+    if (!f.exceptions.empty()) put_position_extensions(out, f.exceptions);
     put_varints(out, {f.accepted, f.first_retained, f.next_seq});
     append(out, f.token);
     put_varints(out, {f.credit_messages, f.credit_bytes});
@@ -95,7 +112,9 @@ inline void encode(byte_vector& out, const resumed& f, bool sum) {
 inline void encode(byte_vector& out, const resume_failed& f, bool sum) {
     using namespace detail;
     begin_frame(out, frame_type::resume_failed,
-                flag_if(sum, flag::checksum) | flag_if(f.has_position, flag::has_position));
+                flag_if(sum, flag::checksum) | flag_if(f.has_position, flag::has_position) |
+                    flag_if(!f.exceptions.empty(), flag::extensions));
+    if (!f.exceptions.empty()) put_position_extensions(out, f.exceptions);
     out.push_back(static_cast<std::byte>(f.reason));
     if (f.has_position) put_varint(out, f.accepted);
     finish_frame(out);
@@ -103,8 +122,19 @@ inline void encode(byte_vector& out, const resume_failed& f, bool sum) {
 /// ACK, PING and PONG have the same body.
 inline void encode(byte_vector& out, frame_type type, const ack_fields& f, bool sum) {
     using namespace detail;
-    begin_frame(out, type, flag_if(sum, flag::checksum));
+    const bool more = !f.exceptions.empty() || f.known != 0;
+    begin_frame(out, type, flag_if(sum, flag::checksum) | flag_if(more, flag::extensions));
+    if (more) put_position_extensions(out, f.exceptions, f.known);
     put_ack(out, f);
+    finish_frame(out);
+}
+/// `f.target` is at most `max_target_size` bytes.
+inline void encode(byte_vector& out, const goaway& f, bool sum) {
+    using namespace detail;
+    begin_frame(out, frame_type::goaway, flag_if(sum, flag::checksum));
+    out.push_back(static_cast<std::byte>(f.reason));
+    put_varints(out, {f.delay_ms, f.window_ms, f.target.size()});
+    append(out, as_bytes(f.target));
     finish_frame(out);
 }
 /// The head of DATA; the payload follows it directly on the wire. `f.key` is at most
@@ -113,10 +143,13 @@ inline void encode(byte_vector& out, const data& f, byte_view payload, bool sum)
     using namespace detail;
     begin_frame(out, frame_type::data,
                 flag_if(sum, flag::checksum) | flag_if(f.text, flag::text) | flag_if(f.ack_now, flag::ack_now) |
-                    flag_if(f.has_ack, flag::has_ack) | flag_if(!f.key.empty() || f.transfer, flag::extensions));
+                    flag_if(f.has_ack, flag::has_ack) | flag_if(f.more, flag::more) |
+                    flag_if(f.last_part, flag::last_part) | flag_if(!f.key.empty() || f.transfer, flag::extensions));
     if (!f.key.empty() || f.transfer) put_extensions(out, f);
     if (f.has_ack) put_ack(out, f.ack);
-    put_varints(out, {f.seq, zigzag(f.id_delta)});
+    put_varint(out, f.seq);
+    if (!f.more) put_varint(out, zigzag(f.id_delta));
+    if (f.more || f.last_part) put_varint(out, f.offset);
     finish_frame(out, payload);
 }
 inline void encode_datagram(byte_vector& out, bool text, byte_view payload, bool sum) {

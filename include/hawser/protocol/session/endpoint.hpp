@@ -15,7 +15,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,13 +54,13 @@ public:
     [[nodiscard]] std::error_code attach_hello(const hello& h, const epoch_id& epoch, const resume_token& token,
                                                const server_facts& facts = {});
     /// Server: RESUME was found good by the session table; `token` is the new one.
-    void attach_resume(const resume& r, const resume_token& token, const server_facts& facts = {});
+    void attach_resume(const resume& r, const resume_token& token, const server_facts& facts = {}, time_point now = {});
     /// The link is gone. The session stays.
     void detach() noexcept;
     /// The session is over, with the position of the peer where it is known. Outcomes follow;
     /// what may be sent again returns to the queue. The positions of `in()` stay until the next
     /// epoch begins, for a tombstone.
-    void end_epoch(std::optional<std::uint64_t> position);
+    void end_epoch(std::optional<std::uint64_t> position, exception_view exceptions = {});
     /// The session is over, and so is the socket: what a tombstone tells goes into the store. Outcomes are the
     /// business of `out()`.
     void bury(std::optional<std::uint64_t> told);
@@ -70,6 +73,10 @@ public:
     /// The application took responsibility for `seq` (or is being handed it, on hand-off).
     void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, store_effect effect = {}) {
         if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now, std::move(effect));
+    }
+    /// `result` may be `rejected` or `duplicate`, which a peer that does not know exceptions is told as `acknowledged`.
+    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, outcome result) {
+        if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now, {}, result);
     }
     void on_time(time_point now) noexcept { in_.on_time(now); }
     [[nodiscard]] time_point deadline() const noexcept {
@@ -95,6 +102,10 @@ public:
     // ---- output: detail/output.hpp ---------------------------------------------------------
 
     void request_ping() noexcept { ping_wanted_ = true; }
+    /// Server: tells the client when and where to go. False if it does not know GOAWAY, or no link is
+    /// attached. Throws std::bad_alloc, and nothing changed.
+    [[nodiscard]] bool announce_goaway(goaway_reason reason, milliseconds delay, milliseconds window,
+                                       std::string_view target);
     /// The link will be closed: an ACK says once more what was accepted.
     void flush_ack() noexcept {
         if (phase_ == phase::attached) in_.force_ack();
@@ -113,6 +124,13 @@ public:
 
     [[nodiscard]] outbox& out() noexcept { return out_; }
     [[nodiscard]] const inbox& in() const noexcept { return in_; }
+    /// For a tombstone: what `in().durable_accepted()` covers that was not simply accepted. A view until the next
+    /// frame is written. Throws std::bad_alloc.
+    [[nodiscard]] exception_view unconfirmed_exceptions() { return in_.exceptions(); }
+    /// Whether the feature was agreed on in this session.
+    [[nodiscard]] bool speaks(std::uint64_t feature_bit) const noexcept {
+        return has_epoch_ && (features_ & feature_bit) != 0;
+    }
     [[nodiscard]] bool attached() const noexcept { return phase_ == phase::attached; }
     [[nodiscard]] bool awaiting_confirm() const noexcept { return phase_ == phase::awaiting_confirm; }
     [[nodiscard]] bool has_epoch() const noexcept { return has_epoch_; }
@@ -134,7 +152,8 @@ private:
     [[nodiscard]] static action simple(action::kind k) noexcept;
     [[nodiscard]] bool checksum() const noexcept { return (features_ & feature::checksum) != 0; }
     [[nodiscard]] std::uint64_t offered_features() const noexcept {
-        return (options_.checksum ? feature::checksum : 0) | (options_.transfers ? feature::transfers : 0);
+        const std::uint64_t others = options_.features & feature::all & ~feature::checksum;
+        return others | (options_.checksum ? feature::checksum : 0) | (options_.transfers ? feature::transfers : 0);
     }
     [[nodiscard]] std::error_code verify(byte_view frame, const envelope& e, byte_view payload) const noexcept;
 
@@ -147,16 +166,20 @@ private:
     void confirm();
     [[nodiscard]] bool awaits_answer() const noexcept;
     [[nodiscard]] action on_welcome(byte_view frame, const envelope& e);
-    [[nodiscard]] action on_resumed(byte_view frame, const envelope& e);
+    [[nodiscard]] action on_resumed(byte_view frame, const envelope& e, time_point now);
     [[nodiscard]] action on_resume_failed(byte_view frame, const envelope& e);
-    [[nodiscard]] action on_confirmation(const ack_fields& f);
+    [[nodiscard]] action on_confirmation(const ack_fields& f, time_point now);
 
     // detail/data_path.hpp
-    [[nodiscard]] action on_position(byte_view frame, const envelope& e);
-    [[nodiscard]] std::error_code apply(const ack_fields& f);
+    [[nodiscard]] action on_position(byte_view frame, const envelope& e, time_point now);
+    [[nodiscard]] std::error_code apply(const ack_fields& f, time_point now);
+    [[nodiscard]] std::error_code apply_exceptions(std::uint64_t accepted, exception_view exceptions);
     void ping_if_exhausted() noexcept;
     [[nodiscard]] action on_data(byte_view frame, const envelope& e, time_point now);
+    [[nodiscard]] std::error_code gather(const data& d, byte_view payload);
+    void drop_parts() noexcept;
     [[nodiscard]] action on_gap() noexcept;
+    [[nodiscard]] action on_goaway(byte_view frame, const envelope& e) const noexcept;
     [[nodiscard]] action on_datagram(byte_view frame, const envelope& e);
     [[nodiscard]] action on_other(byte_view frame, const envelope& e) const noexcept;
 
@@ -164,6 +187,8 @@ private:
     [[nodiscard]] std::optional<outgoing_frame> opening_frame();
     [[nodiscard]] outgoing_frame position_frame(frame_type type);
     [[nodiscard]] outgoing_frame data_frame(outbox::entry& e);
+    [[nodiscard]] outgoing_frame part_frame(outbox::entry& e, std::uint64_t seq);
+    [[nodiscard]] outgoing_frame goaway_frame();
     void encode_hello();
     void encode_resume();
     void encode_welcome();
@@ -183,6 +208,14 @@ private:
     bool gap_seen_ = false;
     bool peer_durable_ = false;
     bool peer_dedup_kept_ = false;
+    bool echo_due_ = false;     // exceptions came: the next PING or PONG says that they are known
+    bool parts_done_ = false;   // `parts_` was delivered, and goes with the next frame
+    byte_vector parts_;         // of the message that comes in parts on this link
+    struct departure {
+        goaway frame;
+        std::string target;
+    };
+    std::unique_ptr<departure> goaway_;  // to be written
     std::uint64_t attempt_ = 0;
     std::uint64_t opening_lsn_ = 0;    // the opening frame waits until the journal is durable up to here
     std::uint64_t ended_lsn_ = 0;      // record of the last epoch's end

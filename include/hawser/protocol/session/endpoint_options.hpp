@@ -29,6 +29,8 @@ struct endpoint_options {
     bool transfers = false;            ///< offer (client) or accept (server) messages of transfers
     bool dedup_kept = true;            ///< ids that were received outlive the session (told in WELCOME)
     bool send_again = false;           ///< client: what a lost epoch had written is sent again, where the peer keeps ids
+    std::uint64_t features = feature::all;  ///< offered or accepted; of checksums, `checksum` decides
+    std::size_t part_size = 64 * 1024;      ///< a larger message leaves in parts of this size
     std::uint64_t sequence_end = max_seq;  ///< the session ends before this number; lower only in tests
 };
 

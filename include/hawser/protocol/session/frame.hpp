@@ -6,6 +6,7 @@
 
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/planted.hpp>
+#include <hawser/protocol/session/exceptions.hpp>
 
 #include <array>
 #include <cstddef>
@@ -42,7 +43,7 @@ enum class frame_type : std::uint8_t {
     ping = 8,
     pong = 9,
     datagram = 10,
-    goaway = 11,  ///< reserved
+    goaway = 11,
 };
 /// Types from here on are skipped by a receiver that does not know them.
 inline constexpr std::uint8_t first_skippable_type = 64;
@@ -55,16 +56,21 @@ inline constexpr std::uint8_t durable = 0x02;       // hello, welcome
 inline constexpr std::uint8_t dedup_kept = 0x04;    // welcome
 inline constexpr std::uint8_t has_position = 0x02;  // resume_failed
 inline constexpr std::uint8_t text = 0x02;          // data, datagram
-inline constexpr std::uint8_t more = 0x04;          // data, reserved
+inline constexpr std::uint8_t more = 0x04;          // data: not the last part
 inline constexpr std::uint8_t ack_now = 0x08;       // data
 inline constexpr std::uint8_t has_ack = 0x10;       // data
+inline constexpr std::uint8_t last_part = 0x20;     // data
 }  // namespace flag
 
 /// Feature bits of HELLO and WELCOME.
 namespace feature {
 inline constexpr std::uint64_t checksum = 1;
+inline constexpr std::uint64_t exceptions = 2;  ///< duplicate and rejected messages are named
+inline constexpr std::uint64_t parts = 4;       ///< a message may come in several frames
+inline constexpr std::uint64_t goaway = 8;      ///< the client knows GOAWAY
 inline constexpr std::uint64_t transfers = 32;
-}
+inline constexpr std::uint64_t all = checksum | exceptions | parts | goaway;
+}  // namespace feature
 
 /// Why a RESUME was refused. A client needs only the position; the reason is for people.
 enum class resume_failure : std::uint8_t {
@@ -76,15 +82,27 @@ enum class resume_failure : std::uint8_t {
     lost = 6,       ///< one side no longer has what the other still needs
 };
 
+/// Why a server asks its clients to go; for people.
+enum class goaway_reason : std::uint8_t {
+    restart = 1,   ///< it will be back
+    moved = 2,     ///< another one takes over
+    overload = 3,  ///< it has too much to do
+};
+inline constexpr std::size_t max_target_size = 2048;
+
 /// Extension ids. On the wire the lowest bit says "critical", the id is above it.
 inline constexpr std::uint64_t extension_key = 1;  ///< idempotency key, on data
 inline constexpr std::uint64_t extension_transfer = 8;  ///< on data, critical, empty: the message belongs to a transfer
+inline constexpr std::uint64_t extension_exceptions = 2;  ///< critical; wherever a position is told, but on data
+inline constexpr std::uint64_t extension_known = 3;       ///< position known to the sender's outbox, on ping and pong
 
 /// Body of ACK, PING and PONG, and part of DATA.
 struct ack_fields {
     std::uint64_t accepted = 0;
     std::uint64_t credit_messages = 0;  ///< highest sequence number the peer may send
     std::uint64_t credit_bytes = 0;     ///< payload bytes since number 1 the peer may send
+    exception_view exceptions{};        ///< up to `accepted`; not on data
+    std::uint64_t known = 0;            ///< ping, pong: what was acknowledged to the sender; 0: not told
     friend bool operator==(const ack_fields&, const ack_fields&) = default;
 };
 struct hello {
@@ -110,19 +128,30 @@ struct resume {
     resume_token token{};
     epoch_id epoch{};
     std::uint64_t attempt = 0, accepted = 0, first_retained = 0, next_seq = 0;
+    exception_view exceptions{};
     friend bool operator==(const resume&, const resume&) = default;
 };
 struct resumed {
     std::uint64_t accepted = 0, first_retained = 0, next_seq = 0;
     resume_token token{};
     std::uint64_t credit_messages = 0, credit_bytes = 0;
+    exception_view exceptions{};
     friend bool operator==(const resumed&, const resumed&) = default;
 };
 struct resume_failed {
     resume_failure reason = resume_failure::unknown;
     bool has_position = false;
     std::uint64_t accepted = 0;
+    exception_view exceptions{};
     friend bool operator==(const resume_failed&, const resume_failed&) = default;
+};
+/// The server will go. `target`: where to connect then; empty: to the same URL.
+struct goaway {
+    goaway_reason reason = goaway_reason::restart;
+    std::uint64_t delay_ms = 0;   ///< the client's own moment, from now
+    std::uint64_t window_ms = 0;  ///< after which no client is left
+    std::string_view target;
+    friend bool operator==(const goaway&, const goaway&) = default;
 };
 /// Everything of DATA but its payload.
 struct data {
@@ -132,6 +161,8 @@ struct data {
     ack_fields ack;
     std::string_view key;
     bool transfer = false;  ///< part of a transfer: not for the application
+    bool more = false, last_part = false;  ///< a part; it has no number before the last, but where it is sent again
+    std::uint64_t offset = 0;              ///< of a part: bytes of the message before it
     friend bool operator==(const data&, const data&) = default;
 };
 
@@ -142,6 +173,8 @@ struct envelope {
     byte_view body;        ///< after extensions
     std::string_view key;  ///< extension_key, if present
     bool transfer = false;  ///< extension_transfer is present
+    exception_view exceptions;
+    std::uint64_t known = 0;
     std::size_t body_offset = 0;
 
     [[nodiscard]] bool has(std::uint8_t bit) const noexcept { return (flags & bit) != 0; }
@@ -151,6 +184,11 @@ struct envelope {
 [[nodiscard]] constexpr bool carries_payload(frame_type t) noexcept {
     return t == frame_type::data || t == frame_type::datagram;
 }
+/// Whether a frame of this type tells a position, and what it covers that was not simply accepted.
+[[nodiscard]] constexpr bool tells_exceptions(frame_type t) noexcept {
+    return (t >= frame_type::resume && t <= frame_type::resume_failed) ||
+           (t >= frame_type::ack && t <= frame_type::pong);
+}
 /// The flags that have a meaning in a frame of this type.
 [[nodiscard]] constexpr std::uint8_t known_flags(frame_type t) noexcept {
     constexpr unsigned common = flag::extensions | flag::checksum;
@@ -158,7 +196,8 @@ struct envelope {
     case frame_type::hello: return common | flag::durable;
     case frame_type::welcome: return common | flag::durable | flag::dedup_kept;
     case frame_type::resume_failed: return common | flag::has_position;
-    case frame_type::data: return common | flag::text | flag::more | flag::ack_now | flag::has_ack;
+    case frame_type::data:
+        return common | flag::text | flag::more | flag::ack_now | flag::has_ack | flag::last_part;
     case frame_type::datagram: return common | flag::text;
     default: return static_cast<std::uint8_t>(t) >= first_skippable_type ? 0xff : common;
     }

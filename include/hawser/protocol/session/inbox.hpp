@@ -6,6 +6,7 @@
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/time.hpp>
+#include <hawser/protocol/session/exceptions.hpp>
 #include <hawser/protocol/session/frame.hpp>
 #include <hawser/protocol/session/journal.hpp>
 
@@ -38,11 +39,14 @@ public:
     inbox(journal& log, const inbox_limits& limits) noexcept : log_(log), limits_(limits) {}
 
     /// A new epoch starts: numbers from 1. Until then the positions of the last one can be read,
-    /// because a tombstone answers with them.
-    void begin_epoch() noexcept {
+    /// because a tombstone answers with them. `names`: the peer knows exceptions.
+    void begin_epoch(bool names = true) noexcept {
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = due_ = 0;
         accepted_bytes_ = pending_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = 0;
         pending_.clear();
+        exceptions_.clear();
+        names_exceptions_ = names;
+        told_ = 0;
         urgent_ = forced_ = false;
         ack_deadline_ = never;
     }
@@ -59,29 +63,18 @@ public:
         const bool in_credit = seq <= accepted_ + limits_.window_messages &&
                                pending_bytes_ + size <= limits_.window_bytes;
         if (!in_credit && !alone) return verdict::overrun;
-        (void)pending_.push_back({.size = size, .done = false});
+        (void)pending_.push_back({.size = size, .result = outcome::pending});
         pending_bytes_ += size;
         received_ = seq;
         if (ack_now) due_ = seq;
         return verdict::fresh;
     }
 
-    /// The application has finished with a message (or was handed it, in mode on hand-off),
-    /// in any order; `effect` goes into the transaction of the position. Unknown and repeated numbers are
-    /// ignored. Throws std::bad_alloc; it may be called again then.
-    void finish(std::uint64_t seq, time_point now, store_effect effect = {}) {
-        if (seq <= accepted_ || seq > received_) return;
-        slot& finished = pending_[static_cast<std::size_t>(seq - accepted_ - 1)];
-        if (effect && !finished.done) finished.effect = std::make_unique<store_effect>(std::move(effect));
-        finished.done = true;
-        const std::uint64_t before = accepted_;
-        while (accept_prefix()) {}
-        if (accepted_ == before) return;
-        const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
-                          (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
-        const bool waited_for = due_ != 0 && accepted_ >= due_ && !planted(bug::ack_now_unheeded);
-        request_ack(now, half || waited_for);
-        if (planted(bug::ack_before_commit)) durable_accepted_ = accepted_;
+    /// Whether `total` bytes of a message that comes in parts are within the credit granted.
+    [[nodiscard]] bool takes_part(std::uint64_t total) const noexcept {
+        const bool in_credit = received_ < accepted_ + limits_.window_messages &&
+                               total <= limits_.window_bytes && pending_bytes_ <= limits_.window_bytes - total;
+        return in_credit || accepted_ == received_;
     }
     /// What an earlier process had accepted in the epoch that goes on.
     void restore(std::uint64_t accepted, std::uint64_t bytes) noexcept {
@@ -89,6 +82,35 @@ public:
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = accepted;
         accepted_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = bytes;
     }
+
+    /// The application has finished with a message (or was handed it, in mode on hand-off),
+    /// in any order; `effect` goes into the transaction of the position; `result` is `acknowledged`, `duplicate` or
+    /// `rejected`. Unknown and repeated numbers are ignored. Throws std::bad_alloc; it may be called again then.
+    void finish(std::uint64_t seq, time_point now, store_effect effect = {}, outcome result = outcome::acknowledged) {
+        if (seq <= accepted_ || seq > received_) return;
+        slot& finished = pending_[static_cast<std::size_t>(seq - accepted_ - 1)];
+        const bool open = finished.result == outcome::pending;
+        if (effect && open) finished.effect = std::make_unique<store_effect>(std::move(effect));
+        if (open) finished.result = names_exceptions_ ? result : outcome::acknowledged;
+        advance(now);
+    }
+    /// The peer has told that it knows the outcomes up to `seq`: they need not be told again.
+    void peer_knows(std::uint64_t seq, time_point now) {
+        if (exceptions_.empty() || exceptions_.front().seq > seq) return;
+        while (!exceptions_.empty() && exceptions_.front().seq <= seq) (void)exceptions_.pop_front();
+        advance(now);
+    }
+    /// A new link: what the peer is not known to know is told again.
+    void begin_link() noexcept { told_ = 0; }
+    /// Exceptions that a frame with the present position has to tell: all that the peer is not known to know. A view
+    /// until the next call.
+    [[nodiscard]] exception_view exceptions() { return list(planted(bug::exceptions_told_once) ? announced_ : 0); }
+    /// Some were not told on this link yet.
+    [[nodiscard]] bool has_untold() noexcept {
+        return !exceptions_.empty() && exceptions_.back().seq > told_ && first_after(told_) <= durable_accepted_;
+    }
+    void exceptions_told() noexcept { told_ = durable_accepted_; }
+    [[nodiscard]] std::size_t exceptions_kept() const noexcept { return exceptions_.size(); }
 
     void begin_commit() noexcept {
         committing_accepted_ = accepted_;
@@ -118,6 +140,7 @@ public:
     void announced() noexcept {
         announced_ = durable_accepted_;
         announced_bytes_ = durable_bytes_;
+        told_ = std::max(told_, durable_accepted_);
         forced_ = false;
         const bool all = announced_ == accepted_;
         urgent_ = urgent_ && !all;
@@ -136,21 +159,38 @@ public:
 private:
     struct slot {
         std::uint64_t size;
-        bool done;
+        outcome result;
         std::unique_ptr<store_effect> effect{};
     };
 
-    // Accepts what is finished at the front, as one record: an effect has one of its own.
+    void advance(time_point now) {
+        const std::uint64_t before = accepted_;
+        while (accept_prefix()) {}
+        if (accepted_ == before) return;
+        const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
+                          (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
+        const bool waited_for = due_ != 0 && accepted_ >= due_ && !planted(bug::ack_now_unheeded);
+        request_ack(now, half || waited_for);
+        if (planted(bug::ack_before_commit)) durable_accepted_ = accepted_;
+    }
+    // Accepts what is finished at the front, as one record: an effect has one of its own. A rejected message
+    // waits until the list of exceptions has room: its sender would be told something else otherwise. For a
+    // duplicate, `acknowledged` is true as well.
     bool accept_prefix() {
         std::uint64_t messages = 0, bytes = 0;
+        std::size_t named = exceptions_.size();
         while (messages < pending_.size()) {
             const slot& next = pending_[static_cast<std::size_t>(messages)];
-            if ((!next.done && !planted(bug::prefix_with_holes)) || (next.effect && messages > 0)) break;
+            const bool open = next.result == outcome::pending && !planted(bug::prefix_with_holes);
+            if (open || (next.effect && messages > 0)) break;
+            if (next.result == outcome::rejected && (named == max_exceptions || planted(bug::poison_stalls))) break;
+            if (is_exception(next.result) && named < max_exceptions) ++named;
             ++messages;
             bytes += next.size;
             if (next.effect) break;
         }
         if (messages == 0) return false;
+        name_exceptions(messages);
         log_accepted(accepted_ + messages, accepted_bytes_ + bytes);
         for (; messages > 0; --messages, ++accepted_) {
             const std::uint64_t size = pending_.pop_front().size;
@@ -171,6 +211,31 @@ private:
             throw;
         }
     }
+    [[nodiscard]] static bool is_exception(outcome o) noexcept { return o == outcome::rejected || o == outcome::duplicate; }
+    void name_exceptions(std::uint64_t prefix) {
+        // Those of a call that threw.
+        while (!exceptions_.empty() && exceptions_.back().seq > accepted_) (void)exceptions_.pop_back();
+        for (std::uint64_t i = 0; i < prefix; ++i) {
+            const outcome result = pending_[static_cast<std::size_t>(i)].result;
+            if (!is_exception(result) || exceptions_.size() == max_exceptions || planted(bug::rejected_told_acknowledged)) continue;
+            (void)exceptions_.push_back({accepted_ + 1 + i, result});
+        }
+    }
+    [[nodiscard]] std::uint64_t first_after(std::uint64_t seq) noexcept {
+        for (std::size_t i = 0; i < exceptions_.size(); ++i)
+            if (exceptions_[i].seq > seq) return exceptions_[i].seq;
+        return UINT64_MAX;
+    }
+    [[nodiscard]] exception_view list(std::uint64_t after) {
+        encoded_.clear();
+        std::uint64_t previous = 0;
+        for (std::size_t i = 0; i < exceptions_.size() && exceptions_[i].seq <= durable_accepted_; ++i) {
+            if (exceptions_[i].seq <= after) continue;
+            put_exception(encoded_, previous, exceptions_[i]);
+            previous = exceptions_[i].seq;
+        }
+        return exception_view(encoded_);
+    }
 
     void request_ack(time_point now, bool at_once) noexcept {
         if (at_once) urgent_ = true;
@@ -181,6 +246,10 @@ private:
     journal& log_;
     inbox_limits limits_;
     ring<slot> pending_;  // accepted_ + 1 .. received_
+    ring<exception> exceptions_;  // up to accepted_, that the peer is not known to know
+    byte_vector encoded_;
+    std::uint64_t told_ = 0;      // exceptions up to here were written on this link
+    bool names_exceptions_ = true;
     std::uint64_t received_ = 0;
     std::uint64_t accepted_ = 0;
     std::uint64_t committing_accepted_ = 0;

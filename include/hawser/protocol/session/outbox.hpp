@@ -6,6 +6,7 @@
 #include <hawser/core/errc.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
+#include <hawser/protocol/session/exceptions.hpp>
 #include <hawser/protocol/session/journal.hpp>
 #include <hawser/protocol/session/outcome_log.hpp>
 #include <hawser/protocol/session/stored_session.hpp>
@@ -156,9 +157,16 @@ public:
         credit_bytes_ = credit_bytes;
         acked_ = written_ = assigned_bytes_ = acked_bytes_ = 0;
         next_seq_ = cursor_ = 1;
+        forget_part();
     }
-    /// A link attaches; everything not accepted by the peer is written again, in order.
-    void attach() noexcept { cursor_ = planted(bug::nothing_replayed) ? cursor_ : acked_ + 1; }
+    /// A larger message leaves in parts of this size, if the peer knows parts.
+    void set_part_size(std::uint64_t bytes) noexcept { part_size_ = bytes; }
+    /// A link attaches; everything not accepted by the peer is written again, in order. A message that
+    /// was leaving in parts begins anew.
+    void attach() noexcept {
+        cursor_ = planted(bug::nothing_replayed) ? cursor_ : acked_ + 1;
+        if (!planted(bug::part_resumed_blindly)) forget_part();
+    }
 
     /// Gives numbers to waiting messages, as far as window, credit and `budget` (payload
     /// bytes that the link takes now) allow.
@@ -171,7 +179,7 @@ public:
                 (void)queue_.pop_front();
                 continue;
             }
-            if (!may_assign(e->body.size())) return;
+            if (!may_assign(e->body.size()) || !ready_for_number(*e)) return;
             assign_front();
             taken += window_.back().body.size() + per_message_budget;
         }
@@ -182,6 +190,22 @@ public:
         entry& e = at(cursor_);
         const bool durable = e.lsn <= log_.durable() || planted(bug::write_before_commit);
         return durable && within_credit(cursor_, e.end_offset) ? &e : nullptr;
+    }
+    /// A message that waits and of which a part, not the last, can leave now; or null.
+    [[nodiscard]] entry* next_part() noexcept {
+        entry* e = part_counter_ == 0 ? nullptr : queue_.find(part_counter_);
+        if (!e || e->body.size() - part_offset_ <= part_size_ || e->lsn > log_.durable()) return nullptr;
+        return within_credit(next_seq_, assigned_bytes_ + part_offset_ + part_size_) ? e : nullptr;
+    }
+    /// Bytes of `e` that left on this link already.
+    [[nodiscard]] std::size_t part_offset(const entry& e) const noexcept {
+        return e.counter == part_counter_ ? part_offset_ : 0;
+    }
+    [[nodiscard]] std::uint64_t part_size() const noexcept { return part_size_; }
+    /// `bytes` more of `e` left, and it is not all.
+    void part_written(const entry& e, std::size_t bytes) noexcept {
+        part_offset_ = part_offset(e) + bytes;
+        part_counter_ = e.counter;
     }
     /// Nothing can follow the message at the cursor before the peer has acknowledged something:
     /// there is nothing, or window or credit are used up.
@@ -194,13 +218,19 @@ public:
         e.written = true;
         written_ = std::max(written_, cursor_);
         ++cursor_;
+        if (e.counter == part_counter_) forget_part();
     }
 
-    /// An acknowledged position. Beyond what was written is a protocol error, going back is ignored.
-    [[nodiscard]] std::error_code on_ack(std::uint64_t accepted) {
+    /// An acknowledged position, and what it covers that was not simply accepted. Beyond what was written is a
+    /// protocol error, going back is ignored.
+    [[nodiscard]] std::error_code on_ack(std::uint64_t accepted, exception_view exceptions = {}) {
         if (accepted > written_) return planted(bug::ack_beyond_sent_taken) ? errc{} : errc::session_protocol;
+        exception_reader list(exceptions);
+        auto next = list.next();
         while (acked_ < accepted) {
-            outcomes_.add(window_.front(), outcome::acknowledged);
+            while (next && next->seq <= acked_) next = list.next();
+            const bool named = next && next->seq == acked_ + 1;
+            outcomes_.add(window_.front(), named ? next->what : outcome::acknowledged);
             acked_bytes_ = window_.pop_front().end_offset;
             ++acked_;
         }
@@ -220,8 +250,9 @@ public:
     /// The epoch is over. Up to `position` messages are acknowledged. With a position, or with `all_again`, the
     /// rest is sent again first, in old order; otherwise that holds for what was not written in
     /// this epoch, and the others end `unknown`.
-    void end_epoch(std::optional<std::uint64_t> position, bool all_again = false) {
-        if (position) (void)on_ack(std::min(*position, written_));
+    void end_epoch(std::optional<std::uint64_t> position, bool all_again = false,
+                   exception_view exceptions = {}) {
+        if (position) (void)on_ack(std::min(*position, written_), exceptions);
         while (!window_.empty()) {
             const std::uint64_t seq = acked_ + window_.size();
             if (!position && !all_again && seq <= written_ && !planted(bug::unknown_sent_again)) break;
@@ -316,6 +347,18 @@ private:
         if (!window_.empty() && in_flight_bytes() + size > limits_.window_bytes) return false;
         return within_credit(next_seq_, assigned_bytes_ + size);
     }
+    // The number comes with the last part, so that others may overtake until then. One message at a time
+    // is in parts: one with a number is finished first, one without begins anew where another is to leave first.
+    [[nodiscard]] bool ready_for_number(const entry& e) noexcept {
+        if (e.body.size() <= part_size_) return true;
+        if (part_counter_ != e.counter) {
+            if (part_counter_ != 0 && find_in_window(part_counter_)) return false;
+            part_counter_ = e.counter;
+            part_offset_ = 0;
+        }
+        return e.body.size() - part_offset_ <= part_size_;
+    }
+    void forget_part() noexcept { part_counter_ = part_offset_ = 0; }
     void assign_front() {
         entry& slot = window_.push_back({});
         std::uint64_t lsn = 0;
@@ -358,6 +401,9 @@ private:
     std::uint64_t acked_bytes_ = 0;     // the same, up to acked_
     std::uint64_t credit_messages_ = 0;
     std::uint64_t credit_bytes_ = 0;
+    std::uint64_t part_size_ = UINT64_MAX;
+    std::uint64_t part_counter_ = 0;  // of the message that leaves in parts, 0 for none
+    std::size_t part_offset_ = 0;     // its bytes that left on this link
 };
 
 }  // namespace session

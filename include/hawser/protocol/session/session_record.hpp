@@ -33,8 +33,10 @@ struct session_record {
     endpoint* state = nullptr;   ///< of the owner; null in a tombstone, and while the session is in the store alone
     void* owner = nullptr;       ///< the shell's, given back by `decide`
     time_point expires = never;  ///< of a detached session, or of a tombstone
+    time_point issued = never;   ///< when `current` was made; never: it does not age
     bool has_position = false;
     std::uint64_t accepted = 0;  ///< of a tombstone
+    byte_vector exceptions{};    ///< of a tombstone: what `accepted` covers that was not simply accepted
     session_record* older = nullptr;  ///< among the tombstones, in the order of their burial
     session_record* newer = nullptr;
 

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,14 +81,14 @@ public:
         // Row 1. A foreign principal's token is answered like one that does not exist.
         const bool forgotten = s && !s->alive && s->expires <= now;
         const bool foreign = s && s->principal != principal && !planted(bug::principal_ignored);
-        if (!s || forgotten || foreign) return failed(resume_failure::unknown, std::nullopt);
+        if (!s || forgotten || foreign || is_too_old(*s, now)) return failed(resume_failure::unknown, std::nullopt);
         // Row 2.
         if (r.attempt <= s->highest_attempt && !planted(bug::stale_resume_taken)) return stale();
         if (s->alive && !s->state) return needs_load(*s);
         s->highest_attempt = r.attempt;
         // Rows 3 and 4.
         const bool answers = s->has_position && !planted(bug::tombstone_without_position);
-        if (!s->alive) return failed(resume_failure::ended, answers ? std::optional(s->accepted) : std::nullopt, s);
+        if (!s->alive) return dead(s, resume_failure::ended, answers);
         if (r.epoch != s->epoch && !planted(bug::epoch_not_compared)) return failed(resume_failure::epoch, std::nullopt);
         return decide_alive(*s, r, now);
     }
@@ -124,6 +125,7 @@ public:
     void bury(session_record& s, std::optional<std::uint64_t> accepted, time_point expires) noexcept {
         if (s.alive) append_tombstone(s);
         s.alive = s.attached = false;
+        if (accepted && s.state) accepted = keep_exceptions(s, accepted);
         s.has_position = accepted.has_value();
         s.accepted = accepted.value_or(0);
         s.state = nullptr;
@@ -146,6 +148,9 @@ public:
     }
     /// Lifetime of tombstones made by `decide`.
     void set_tombstone_ttl(duration ttl) noexcept { tombstone_ttl_ = ttl; }
+
+    /// A token older than this is not known any more; 0: it lives as long as its session.
+    void set_token_lifetime(duration lifetime) noexcept { token_lifetime_ = lifetime; }
 
     /// Removes tombstones that have served; calls `on_expired(record)` for each live detached
     /// session whose time is over (the shell then ends its owner, which buries it).
@@ -206,6 +211,9 @@ private:
         if (it == by_token_.end() || !equal_in_constant_time(it->first, hash)) return nullptr;
         return it->second;
     }
+    [[nodiscard]] bool is_too_old(const session_record& s, time_point now) const noexcept {
+        return token_lifetime_ != duration{0} && s.issued != never && now - s.issued >= token_lifetime_;
+    }
     // Rows 5 to 8.
     [[nodiscard]] resume_decision decide_alive(session_record& s, const resume& r, time_point now) {
         const outbox& out = s.state->out();
@@ -255,7 +263,24 @@ private:
         d.owner = s.owner;
         d.own_position = own;
         bury(s, accepted, add_saturated(now, tombstone_ttl_));
+        d.answer = dead(&s, reason, s.has_position).answer;
         return d;
+    }
+    [[nodiscard]] static resume_decision dead(session_record* s, resume_failure reason, bool with_position) noexcept {
+        resume_decision d = failed(reason, with_position ? std::optional(s->accepted) : std::nullopt, s);
+        if (with_position) d.answer.exceptions = exception_view(s->exceptions);
+        return d;
+    }
+    // Without memory for them the position is not told either: it would say too much.
+    [[nodiscard]] static std::optional<std::uint64_t> keep_exceptions(session_record& s,
+                                                                      std::optional<std::uint64_t> accepted) noexcept {
+        try {
+            const byte_view list = s.state->unconfirmed_exceptions().value();
+            s.exceptions.assign(list.begin(), list.end());
+            return accepted;
+        } catch (const std::bad_alloc&) {
+            return std::nullopt;
+        }
     }
     // A list through the records, so that the oldest tombstone is found at once in a full table
     // and burying cannot fail.
@@ -271,6 +296,7 @@ private:
 
     std::size_t max_sessions_;
     duration tombstone_ttl_ = seconds{120};
+    duration token_lifetime_{0};
     std::uint64_t last_serial_ = 0;
     session_record* oldest_tombstone_ = nullptr;
     session_record* newest_tombstone_ = nullptr;

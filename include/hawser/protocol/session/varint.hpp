@@ -27,6 +27,13 @@ inline void put_varint(byte_vector& out, std::uint64_t value) {
     append(out, {buffer, n});
 }
 
+/// Bytes that `put_varint` writes.
+[[nodiscard]] constexpr std::size_t varint_size(std::uint64_t value) noexcept {
+    std::size_t n = 1;
+    for (; value >= 128; value >>= 7) ++n;
+    return n;
+}
+
 /// Signed to unsigned so that small magnitudes stay short: 0, -1, 1, -2 become 0, 1, 2, 3.
 [[nodiscard]] constexpr std::uint64_t zigzag(std::int64_t v) noexcept {
     return (static_cast<std::uint64_t>(v) << 1) ^ (v < 0 ? ~std::uint64_t{0} : 0);

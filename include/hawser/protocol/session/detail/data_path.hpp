@@ -30,16 +30,18 @@ inline std::error_code endpoint::verify(byte_view frame, const envelope& e, byte
 
 inline action endpoint::on_frame(byte_view frame, time_point now) {
     envelope e;
+    if (parts_done_) drop_parts();
     if (auto ec = decode(frame, e)) return fail(ec);
     switch (e.type) {
     case frame_type::data: return on_data(frame, e, now);
     case frame_type::ack:
     case frame_type::ping:
-    case frame_type::pong: return on_position(frame, e);
+    case frame_type::pong: return on_position(frame, e, now);
     case frame_type::welcome: return on_welcome(frame, e);
-    case frame_type::resumed: return on_resumed(frame, e);
+    case frame_type::resumed: return on_resumed(frame, e, now);
     case frame_type::resume_failed: return on_resume_failed(frame, e);
     case frame_type::datagram: return on_datagram(frame, e);
+    case frame_type::goaway: return on_goaway(frame, e);
     default: return on_other(frame, e);
     }
 }
@@ -50,13 +52,13 @@ inline action endpoint::on_other(byte_view frame, const envelope& e) const noexc
     return skippable && phase_ == phase::attached ? action{} : fail(errc::session_protocol);
 }
 
-inline action endpoint::on_position(byte_view frame, const envelope& e) {
+inline action endpoint::on_position(byte_view frame, const envelope& e, time_point now) {
     ack_fields f;
     if (!decode(e, f)) return fail(errc::session_malformed);
     if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
-    if (phase_ == phase::awaiting_confirm && e.type == frame_type::ack) return on_confirmation(f);
+    if (phase_ == phase::awaiting_confirm && e.type == frame_type::ack) return on_confirmation(f, now);
     if (phase_ != phase::attached) return fail(errc::session_protocol);
-    if (auto ec = apply(f)) return fail(ec);
+    if (auto ec = apply(f, now)) return fail(ec);
     if (out_.exhausted()) {
         action a = fail(errc::sequence_exhausted,
                         options_.side == side::client ? close_code::normal : close_code::session_expired);
@@ -66,11 +68,18 @@ inline action endpoint::on_position(byte_view frame, const envelope& e) {
     if (e.type == frame_type::ping) pong_wanted_ = true;
     return e.type == frame_type::pong ? simple(action::kind::pong) : action{};
 }
-inline std::error_code endpoint::apply(const ack_fields& f) {
-    if (auto ec = out_.on_ack(f.accepted)) return ec;
+inline std::error_code endpoint::apply(const ack_fields& f, time_point now) {
+    if (auto ec = apply_exceptions(f.accepted, f.exceptions)) return ec;
+    if (f.known != 0) in_.peer_knows(f.known, now);
     out_.on_credit(f.credit_messages, f.credit_bytes);
     ping_if_exhausted();
     return {};
+}
+inline std::error_code endpoint::apply_exceptions(std::uint64_t accepted, exception_view exceptions) {
+    if (exceptions.empty()) return out_.on_ack(accepted);
+    if (!speaks(feature::exceptions)) return errc::unknown_extension;
+    echo_due_ = true;
+    return out_.on_ack(accepted, exceptions);
 }
 // All numbers are used and nothing else may be under way: the answer is the position that ends the
 // session.
@@ -84,11 +93,17 @@ inline action endpoint::on_data(byte_view frame, const envelope& e, time_point n
     if (phase_ != phase::attached) return fail(errc::session_protocol);
     if (!decode(e, d, a.payload)) return fail(errc::session_malformed);
     if (auto ec = verify(frame, e, a.payload)) return fail(ec, close_code::bad_checksum);
-    if (e.has(flag::more)) return fail(errc::session_protocol);
+    if ((d.more || d.last_part) && !speaks(feature::parts)) return fail(errc::session_protocol);
     if (d.transfer && !takes_transfers()) return fail(errc::session_protocol);
-    if (a.payload.size() > options_.max_message_size) return fail(errc::message_too_big, close_code::message_too_big);
+    if (d.offset > options_.max_message_size || a.payload.size() > options_.max_message_size - d.offset)
+        return fail(errc::message_too_big, close_code::message_too_big);
     if (d.has_ack)
-        if (auto ec = apply(d.ack)) return fail(ec);
+        if (auto ec = apply(d.ack, now)) return fail(ec);
+    if (d.more || d.last_part) {
+        if (auto ec = gather(d, a.payload)) return fail(ec);
+        if (d.more) return {};
+        if (d.seq == in_.received() + 1) a.payload = parts_;
+    }
     switch (in_.on_data(d.seq, a.payload.size(), d.ack_now, now)) {
     case inbox::verdict::duplicate:
         if (planted(bug::copies_delivered)) break;
@@ -104,6 +119,32 @@ inline action endpoint::on_data(byte_view frame, const envelope& e, time_point n
     a.seq = d.seq;
     a.key = d.key;
     a.id = {peer_origin_, d.seq + peer_id_base_ + static_cast<std::uint64_t>(d.id_delta)};
+    return a;
+}
+// Parts of a message that was received already, and the last one of a message after a gap, are not kept.
+inline std::error_code endpoint::gather(const data& d, byte_view payload) {
+    if (d.seq != 0 && d.seq != in_.received() + 1) return {};
+    if (d.offset == 0) drop_parts();
+    if (d.offset != parts_.size() && !planted(bug::part_misplaced)) return errc::session_protocol;
+    if (d.more && !in_.takes_part(d.offset + payload.size())) return errc::session_protocol;
+    append(parts_, payload);
+    parts_done_ = !d.more;
+    return {};
+}
+inline void endpoint::drop_parts() noexcept {
+    parts_done_ = false;
+    byte_vector().swap(parts_);
+}
+inline action endpoint::on_goaway(byte_view frame, const envelope& e) const noexcept {
+    goaway g;
+    if (phase_ != phase::attached || options_.side == side::server) return fail(errc::session_protocol);
+    if (!decode(e, g)) return fail(errc::session_malformed);
+    if (auto ec = verify(frame, e, {})) return fail(ec, close_code::bad_checksum);
+    if (!speaks(feature::goaway)) return fail(errc::session_protocol);
+    action a = simple(action::kind::goaway);
+    constexpr std::uint64_t longest = 24ULL * 3600 * 1000;
+    a.delay = milliseconds(static_cast<milliseconds::rep>(g.delay_ms < longest ? g.delay_ms : longest));
+    a.key = g.target;
     return a;
 }
 // One RESUME may mend a gap; a second one without progress in between will not.

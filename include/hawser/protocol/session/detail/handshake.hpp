@@ -12,6 +12,9 @@ namespace session {
 inline void endpoint::reset_link() noexcept {
     opening_ = opening::none;
     ping_wanted_ = pong_wanted_ = false;
+    goaway_.reset();
+    drop_parts();
+    in_.begin_link();
 }
 inline void endpoint::open_with(opening frame, std::uint64_t after_lsn) noexcept {
     reset_link();
@@ -41,9 +44,10 @@ inline std::error_code endpoint::attach_hello(const hello& h, const epoch_id& ep
     open_with(opening::welcome, log_epoch(&facts));
     return {};
 }
-inline void endpoint::attach_resume(const resume& r, const resume_token& token, const server_facts& facts) {
+inline void endpoint::attach_resume(const resume& r, const resume_token& token, const server_facts& facts, time_point now) {
     token_ = token;
-    (void)out_.on_ack(r.accepted);
+    (void)apply_exceptions(r.accepted, r.exceptions);
+    in_.peer_knows(r.first_retained - 1, now);
     out_.attach();
     phase_ = phase::awaiting_confirm;
     resuming_ = true;
@@ -51,10 +55,11 @@ inline void endpoint::attach_resume(const resume& r, const resume_token& token, 
 }
 // The first frame of the client after WELCOME or RESUMED is an ACK; until then nothing else may
 // come, and until then the previous token stays good.
-inline action endpoint::on_confirmation(const ack_fields& f) {
+inline action endpoint::on_confirmation(const ack_fields& f, time_point now) {
     if (opening_ != opening::none) return fail(errc::session_protocol);
-    if (auto ec = apply(f)) return fail(ec);
+    if (auto ec = apply(f, now)) return fail(ec);
     phase_ = phase::attached;
+    if (in_.exceptions_kept() > 0) ping_wanted_ = true;
     return simple(resuming_ ? action::kind::resumed : action::kind::established);
 }
 
@@ -90,7 +95,7 @@ inline action endpoint::on_welcome(byte_view frame, const envelope& e) {
     confirm();
     return simple(action::kind::established);
 }
-inline action endpoint::on_resumed(byte_view frame, const envelope& e) {
+inline action endpoint::on_resumed(byte_view frame, const envelope& e, time_point now) {
     resumed r;
     if (!awaits_answer() || !has_epoch_) return fail(errc::session_protocol);
     if (!decode(e, r)) return fail(errc::session_malformed);
@@ -104,9 +109,11 @@ inline action endpoint::on_resumed(byte_view frame, const envelope& e) {
         a.what = action::kind::end_session;
         return a;
     }
+    if (!r.exceptions.empty() && !speaks(feature::exceptions)) return fail(errc::unknown_extension);
     if (!planted(bug::new_token_forgotten)) token_ = r.token;
     out_.on_credit(r.credit_messages, r.credit_bytes);
-    (void)out_.on_ack(r.accepted);
+    (void)apply_exceptions(r.accepted, r.exceptions);
+    in_.peer_knows(r.first_retained - 1, now);
     out_.attach();
     confirm();
     ping_if_exhausted();
@@ -121,7 +128,8 @@ inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
     // A position beyond what was written completes nothing.
     const bool known = f.has_position && !planted(bug::position_of_failure_ignored);
     const bool usable = known && f.accepted <= out_.written_through();
-    end_epoch(usable ? std::optional(f.accepted) : std::nullopt);
+    if (!f.exceptions.empty() && !speaks(feature::exceptions)) return fail(errc::unknown_extension);
+    end_epoch(usable ? std::optional(f.accepted) : std::nullopt, f.exceptions);
     open_with(opening::hello, ended_lsn_);
     return simple(action::kind::epoch_lost);
 }
@@ -137,16 +145,18 @@ inline void endpoint::confirm() {
 inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages,
                                   std::uint64_t credit_bytes) noexcept {
     has_epoch_ = true;
-    gap_seen_ = false;
+    gap_seen_ = echo_due_ = false;
     ++epoch_serial_;
     log_.begin_epoch(epoch_);
     out_.begin_epoch(id_base, credit_messages, credit_bytes);
-    in_.begin_epoch();
+    const bool parts = speaks(feature::parts) && options_.part_size > 0;
+    out_.set_part_size(parts ? options_.part_size : UINT64_MAX);
+    in_.begin_epoch(speaks(feature::exceptions));
 }
 // HELLO waits for the outcomes as well as for the end itself.
-inline void endpoint::end_epoch(std::optional<std::uint64_t> position) {
+inline void endpoint::end_epoch(std::optional<std::uint64_t> position, exception_view exceptions) {
     if (has_epoch_) (void)log_.add({.kind = record_kind::epoch_ended});
-    out_.end_epoch(position, options_.send_again && peer_dedup_kept_);
+    out_.end_epoch(position, options_.send_again && peer_dedup_kept_, exceptions);
     ended_lsn_ = log_.last();
     if (has_epoch_) ++epoch_serial_;
     has_epoch_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// What goes out, in this order: the opening frame of a link and nothing before it, then
-/// control frames, then messages, then an ACK that no message carried.
+/// control frames, then messages, then parts of a large one, then an ACK that no message carried.
 #pragma once
 
 #include <hawser/core/planted.hpp>
@@ -16,8 +16,11 @@ inline std::optional<outgoing_frame> endpoint::next_frame() {
     if (opening_ != opening::none) return opening_frame();
     if (phase_ != phase::attached) return std::nullopt;
     if (std::exchange(pong_wanted_, false)) return position_frame(frame_type::pong);
-    if (std::exchange(ping_wanted_, false)) return position_frame(frame_type::ping);
+    // Exceptions are told again until the peer is known to know them, so they come with a question.
+    if (ping_wanted_ || in_.has_untold()) return position_frame(frame_type::ping);
+    if (goaway_) return goaway_frame();
     if (outbox::entry* e = out_.next_to_write()) return data_frame(*e);
+    if (outbox::entry* e = out_.next_part()) return part_frame(*e, 0);
     if (in_.ack_wanted() && in_.ack_useful()) return position_frame(frame_type::ack);
     return std::nullopt;
 }
@@ -38,7 +41,7 @@ inline std::optional<outgoing_frame> endpoint::opening_frame() {
     case opening::confirm: (void)position_frame(frame_type::ack); break;
     }
     opening_ = opening::none;
-    return outgoing_frame{head_, nullptr};
+    return outgoing_frame{head_, {}};
 }
 inline void endpoint::encode_hello() {
     hello_id_base_ = out_.id_base();
@@ -60,7 +63,9 @@ inline void endpoint::encode_resume() {
     r.accepted = planted(bug::resume_tells_received) ? in_.received() : in_.durable_accepted();
     r.first_retained = out_.first_retained();
     r.next_seq = out_.next_seq();
+    r.exceptions = in_.exceptions();
     encode(head_, r, options_.checksum);
+    in_.exceptions_told();
 }
 inline void endpoint::encode_welcome() {
     welcome w;
@@ -86,31 +91,66 @@ inline void endpoint::encode_resumed() {
     r.token = token_;
     r.credit_messages = position.credit_messages;
     r.credit_bytes = position.credit_bytes;
+    r.exceptions = in_.exceptions();
     encode(head_, r, checksum());
     in_.announced();
 }
 
 inline outgoing_frame endpoint::position_frame(frame_type type) {
-    encode(head_, type, in_.ack(), checksum());
+    ack_fields f = in_.ack();
+    f.exceptions = in_.exceptions();
+    if (echo_due_ && type != frame_type::ack) f.known = out_.acked();
+    encode(head_, type, f, checksum());
     in_.announced();
-    return {head_, nullptr};
+    if (f.known != 0) echo_due_ = false;
+    if (type == frame_type::ping) ping_wanted_ = false;
+    return {head_, {}};
+}
+inline bool endpoint::announce_goaway(goaway_reason reason, milliseconds delay, milliseconds window,
+                                      std::string_view target) {
+    if (phase_ != phase::attached || !speaks(feature::goaway)) return false;
+    goaway_ = std::make_unique<departure>(departure{{}, std::string(target)});
+    goaway_->frame = {reason, static_cast<std::uint64_t>(delay.count()), static_cast<std::uint64_t>(window.count()), {}};
+    return true;
+}
+inline outgoing_frame endpoint::goaway_frame() {
+    goaway_->frame.target = goaway_->target;
+    encode(head_, goaway_->frame, checksum());
+    goaway_.reset();
+    return {head_, {}};
 }
 // `ack_now`: without it the peer would wait for more, which cannot come before its answer.
 inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
     data d;
     d.seq = out_.cursor();
+    const std::size_t offset = out_.part_offset(e);
+    if (e.body.size() - offset > out_.part_size()) return part_frame(e, d.seq);
+    const byte_view payload = e.body.bytes().subspan(offset);
+    d.last_part = offset > 0;
+    d.offset = offset;
     d.id_delta = static_cast<std::int64_t>(e.counter - d.seq - out_.epoch_id_base());
     d.text = e.body.is_text();
     d.transfer = e.body.kind() == message_kind::transfer;
     d.ack_now = out_.last_for_now();
-    d.has_ack = in_.ack_useful();
+    d.has_ack = in_.ack_useful() && in_.exceptions_kept() == 0;  // it has no room for exceptions
     if (e.key) d.key = *e.key;
     if (d.has_ack) d.ack = in_.ack();
-    encode(head_, d, e.body.bytes(), checksum());
+    encode(head_, d, payload, checksum());
     if (d.has_ack) in_.announced();
     const bool again = e.written;
     out_.written(e);
-    return {head_, &e.body, again};
+    return {head_, payload, &e.body, again};
+}
+// Without a number, but where the message has one from an earlier link: the receiver may have it already.
+inline outgoing_frame endpoint::part_frame(outbox::entry& e, std::uint64_t seq) {
+    data d;
+    d.more = true;
+    d.seq = seq;
+    d.offset = out_.part_offset(e);
+    const byte_view payload = e.body.bytes().subspan(static_cast<std::size_t>(d.offset), static_cast<std::size_t>(out_.part_size()));
+    encode(head_, d, payload, checksum());
+    out_.part_written(e, payload.size());
+    return {head_, payload, &e.body, e.written, true};
 }
 
 }  // namespace session
