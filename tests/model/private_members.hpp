@@ -55,10 +55,10 @@ MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
 // A member added to a class belongs into `print`, else different states are taken for one.
 #if defined(__GLIBCXX__) && defined(__x86_64__)
 static_assert(sizeof(session::journal) == 72, "a new member of journal: print it");
-static_assert(sizeof(session::inbox) == 168, "a new member of inbox: print it");
-static_assert(sizeof(session::outbox) == 288, "a new member of outbox: print it");
-static_assert(sizeof(session::endpoint) == 800, "a new member of endpoint: print it");
-static_assert(sizeof(session::session_record) == 216, "a new member of session_record: print it");
+static_assert(sizeof(session::inbox) == 240, "a new member of inbox: print it");
+static_assert(sizeof(session::outbox) == 312, "a new member of outbox: print it");
+static_assert(sizeof(session::endpoint) == 944, "a new member of endpoint: print it");
+static_assert(sizeof(session::session_record) == 248, "a new member of session_record: print it");
 #endif
 // clang-format on
 
