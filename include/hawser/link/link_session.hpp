@@ -50,6 +50,7 @@ void link<P>::write_session() {
         const auto frame = session_->next_frame();
         if (!frame) return;
         const auto ec = send_frame(*frame);
+        if (frame->more) driver_.defer(*this);  // the last part gets its number first
         if (frame->body) {
             const std::size_t size = frame->payload.size();
             if (!frame->again && !frame->more) {
