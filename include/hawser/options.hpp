@@ -116,6 +116,10 @@ struct options {
     // The outgoing queue.
     overflow_limits queue;  ///< limits of the messages that wait; what happens beyond them is the overflow policy
     std::size_t max_waiters = 1024;  ///< suspended `async_enqueue` and `async_send`, at most
+    /// Small messages wait at most so long for others to leave with them; 0: those of one turn leave together. At
+    /// most 10 s. Urgent ones do not wait.
+    milliseconds gather_delay{0};
+    std::size_t gather_bytes = 1400;  ///< with `gather_delay`: so much payload is worth a write; 1 to 2^30
 
     // Receiving.
     /// What an exception out of a callback means, where its `handler_options` do not say.
@@ -189,6 +193,7 @@ private:
         detail::check_range(found, prefix, "linger_timeout", linger_timeout, least, day);
         detail::check_range(found, prefix, "session_ttl", session_ttl, least, day);
         detail::check_range(found, prefix, "ack_delay", ack_delay, milliseconds{0}, milliseconds{10'000});
+        detail::check_range(found, prefix, "gather_delay", gather_delay, milliseconds{0}, milliseconds{10'000});
     }
     void check_sizes(std::vector<std::string>& found, std::string_view prefix) const {
         constexpr std::size_t one = 1, gib = std::size_t{1} << 30;
@@ -199,6 +204,7 @@ private:
         detail::check_range(found, prefix, "max_write_buffer", max_write_buffer, std::size_t{1024}, gib);
         detail::check_range(found, prefix, "max_linger_bytes", max_linger_bytes, std::size_t{0}, 2 * gib);
         detail::check_range(found, prefix, "max_waiters", max_waiters, std::size_t{0}, gib);
+        detail::check_range(found, prefix, "gather_bytes", gather_bytes, one, gib);
         detail::check_range(found, prefix, "receive_buffer_bytes", receive_buffer_bytes, one, gib);
         detail::check_range(found, prefix, "part_size", part_size, std::size_t{1024}, gib);
         detail::check_range<std::uint64_t>(found, prefix, "receive_window_messages", receive_window_messages, 1, 1U << 20);

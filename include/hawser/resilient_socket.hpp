@@ -10,9 +10,11 @@
 #include <hawser/sender.hpp>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace hawser::inline v0 {
 
@@ -201,38 +203,80 @@ public:
     /// in flight and `on_outcome` tells the rest; total has no effect.
     template <class Token>
     auto async_send(message body, Token&& token) {
-        return async_send(std::move(body), std::string(), std::forward<Token>(token));
+        return async_send(std::move(body), send_options{}, std::forward<Token>(token));
     }
     /// The same with an idempotency key.
     template <class Token>
     auto async_send(message body, std::string key, Token&& token) {
+        return async_send(std::move(body), send_options{.key = std::move(key)}, std::forward<Token>(token));
+    }
+    /// The same with a priority, a time to live and keys. Errors also: `expired`, `replaced`, `dropped`,
+    /// `invalid_argument` (an option beyond its limits).
+    template <class Token>
+    auto async_send(message body, send_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
-            [](auto handler, std::shared_ptr<link_type> l, message m, std::string k) {
+            [](auto handler, std::shared_ptr<link_type> l, message m, send_options o) {
                 detail::begin_operation<detail::send_completion>(
                     l, std::move(handler),
-                    [m = std::move(m), k = std::move(k)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.send(serial, std::move(m), std::move(k), std::move(done));
+                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.send(serial, std::move(m), std::move(o), std::move(done));
                     });
             },
-            token, link_, std::move(body), std::move(key));
+            token, link_, std::move(body), std::move(how));
     }
     /// Completes when the message is accepted for sending, and durable where the store is.
     /// Signature: `void(std::error_code, ticket)`. Errors and cancelling as `async_send`; with
     /// `detached` comes the ticket.
     template <class Token>
     auto async_enqueue(message body, Token&& token) {
+        return async_enqueue(std::move(body), send_options{}, std::forward<Token>(token));
+    }
+    /// The same with a priority, a time to live and keys.
+    template <class Token>
+    auto async_enqueue(message body, send_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, ticket)>(
-            [](auto handler, std::shared_ptr<link_type> l, message m) {
+            [](auto handler, std::shared_ptr<link_type> l, message m, send_options o) {
                 detail::begin_operation<detail::enqueue_completion>(
-                    l, std::move(handler), [m = std::move(m)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.enqueue(serial, std::move(m), {}, std::move(done));
+                    l, std::move(handler),
+                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.enqueue(serial, std::move(m), std::move(o), std::move(done));
                     });
             },
-            token, link_, std::move(body));
+            token, link_, std::move(body), std::move(how));
+    }
+    /// Completes when all messages are accepted, in places next to each other, or when none is. Waits until there is
+    /// room for all. Signature: `void(std::error_code, ticket_range)`. Errors as `async_enqueue`, and
+    /// `invalid_argument` for no messages, for more than the limits of the queue allow, and for a coalescing key.
+    /// Cancelling as `async_enqueue`: all messages are withdrawn, or, where one was written, none.
+    template <class Token>
+    auto async_enqueue_batch(std::vector<message> bodies, send_options how, Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code, ticket_range)>(
+            [](auto handler, std::shared_ptr<link_type> l, std::vector<message> m, send_options o) {
+                detail::begin_operation<detail::batch_completion>(
+                    l, std::move(handler),
+                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
+                        target.enqueue_batch(serial, std::move(m), std::move(o), std::move(done));
+                    });
+            },
+            token, link_, std::move(bodies), std::move(how));
+    }
+    /// The same with the usual options.
+    template <class Token>
+    auto async_enqueue_batch(std::vector<message> bodies, Token&& token) {
+        return async_enqueue_batch(std::move(bodies), send_options{}, std::forward<Token>(token));
     }
     /// Sends without waiting. Errors: `would_block` (over the high watermark), `queue_full`,
-    /// `closed`. In plain mode with an open connection nothing is allocated for the view.
-    send_result try_send(const message& body, std::string_view key = {}) { return link_->try_send(body, key); }
+    /// `closed`, `invalid_argument`. In plain mode with an open connection nothing is allocated for the view.
+    send_result try_send(const message& body) { return link_->try_send(body); }
+    /// The same with a priority, a time to live and keys.
+    send_result try_send(const message& body, const send_options& how) { return link_->try_send(body, how); }
+    /// The same with an idempotency key.
+    send_result try_send(const message& body, std::string_view key) { return try_send(body, send_options{.key = std::string(key)}); }
+    /// Sends all of the messages, in places next to each other, or none; without waiting. Errors as `try_send`, and
+    /// `invalid_argument` for no messages, for more than the limits of the queue allow, and for a coalescing key.
+    batch_result try_send_batch(std::span<const message> bodies, const send_options& how = {}) {
+        return link_->try_send_batch(bodies, how);
+    }
     /// The same with bytes that are copied where they have to wait.
     send_result try_send(const message_view& body) { return link_->try_send(body.bytes, body.kind); }
     /// The same with text.
@@ -343,6 +387,12 @@ public:
         guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
             l.set_on_outcome(detail::guard(l, "on_outcome", std::move(g), std::move(h)));
         });
+    }
+    /// Called with true when a message does not fit into the queue any more (over the high watermark or
+    /// the count), and with false when it has drained to the low watermark and half the count: in turns, beginning
+    /// with true, at the end of the turn. The end of the socket ends a pause without a call.
+    void on_backpressure(std::function<void(bool paused)> f) {
+        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_backpressure(std::move(f)); });
     }
     /// The state now.
     [[nodiscard]] connection_state state() const noexcept { return link_->state(); }

@@ -22,6 +22,12 @@ public:
     [[nodiscard]] std::error_code send(message body) const {
         return queue_ ? queue_->push(std::move(body)) : make_error_code(errc::closed);
     }
+    /// The same with options; `invalid_argument` where they are not valid. Its time to live begins when the socket
+    /// takes it.
+    [[nodiscard]] std::error_code send(message body, send_options how) const {
+        if (!how.valid()) return errc::invalid_argument;
+        return queue_ ? queue_->push(std::move(body), std::make_unique<send_options>(std::move(how))) : make_error_code(errc::closed);
+    }
     /// Whether it came from a socket; a default-constructed one takes nothing.
     [[nodiscard]] explicit operator bool() const noexcept { return queue_ != nullptr; }
 

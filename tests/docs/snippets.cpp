@@ -412,4 +412,28 @@ hawser::sqlite_store open_store() {
     }});
 }
 
+// ---- queue ----------------------------------------------------------------------------------
+
+void options_of_a_message(hawser::resilient_socket<>& link) {
+    hawser::send_result sent = link.try_send(hawser::message::text("stop"), {.priority = hawser::message_priority::urgent});
+    if (sent) sent = link.try_send(hawser::message::text("EURUSD 1.0841"), {.ttl = 2s, .coalesce_key = "EURUSD"});
+    link.async_send(hawser::message::text("report"), hawser::send_options{.priority = hawser::message_priority::low, .key = "report-7"},
+                    [](std::error_code, hawser::outcome o) { std::cout << to_string(o) << '\n'; });
+}
+
+struct ticker_policies : hawser::default_policies {
+    using overflow = hawser::drop_oldest_overflow;
+};
+static_assert(hawser::socket_policies<ticker_policies>);
+
+void pausing(hawser::resilient_socket<>& link, bool& producer_paused) {
+    link.on_backpressure([&](bool paused) { producer_paused = paused; });
+}
+
+void batch(hawser::resilient_socket<>& link) {
+    const std::vector<hawser::message> orders{hawser::message::text("buy"), hawser::message::text("sell")};
+    const hawser::batch_result sent = link.try_send_batch(orders);
+    if (sent) std::cout << "from ticket " << sent.tickets.first.counter << '\n';
+}
+
 }  // namespace snippets

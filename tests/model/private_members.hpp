@@ -41,13 +41,12 @@ MODEL_REVEAL(inbox, durable_bytes_) MODEL_REVEAL(inbox, pending_bytes_) MODEL_RE
 MODEL_REVEAL(inbox, ack_deadline_) MODEL_REVEAL(inbox, urgent_) MODEL_REVEAL(inbox, forced_)
 MODEL_REVEAL(inbox, exceptions_) MODEL_REVEAL(inbox, told_)
 MODEL_REVEAL(inbox, names_exceptions_)
-MODEL_REVEAL(outbox, queue_) MODEL_REVEAL(outbox, window_) MODEL_REVEAL(outbox, outcomes_)
-MODEL_REVEAL(outbox, max_body_) MODEL_REVEAL(outbox, next_counter_) MODEL_REVEAL(outbox, epoch_id_base_)
+MODEL_REVEAL(outbox, window_) MODEL_REVEAL(outbox, outcomes_)
+MODEL_REVEAL(outbox, max_body_) MODEL_REVEAL(outbox, cursor_bytes_) MODEL_REVEAL(outbox, epoch_id_base_)
 MODEL_REVEAL(outbox, next_seq_) MODEL_REVEAL(outbox, cursor_) MODEL_REVEAL(outbox, acked_)
 MODEL_REVEAL(outbox, written_) MODEL_REVEAL(outbox, assigned_bytes_) MODEL_REVEAL(outbox, acked_bytes_)
 MODEL_REVEAL(outbox, takes_transfers_) MODEL_REVEAL(outbox, credit_messages_) MODEL_REVEAL(outbox, credit_bytes_)
 MODEL_REVEAL(outbox, part_size_) MODEL_REVEAL(outbox, part_counter_) MODEL_REVEAL(outbox, part_offset_)
-MODEL_REVEAL(waiting_queue, messages_)
 MODEL_REVEAL(outcome_log, finished_)
 MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
 #undef MODEL_REVEAL
@@ -56,8 +55,8 @@ MODEL_REVEAL(session_table, records_) MODEL_REVEAL(session_table, by_token_)
 #if defined(__GLIBCXX__) && defined(__x86_64__)
 static_assert(sizeof(session::journal) == 72, "a new member of journal: print it");
 static_assert(sizeof(session::inbox) == 240, "a new member of inbox: print it");
-static_assert(sizeof(session::outbox) == 312, "a new member of outbox: print it");
-static_assert(sizeof(session::endpoint) == 944, "a new member of endpoint: print it");
+static_assert(sizeof(session::outbox) == 512, "a new member of outbox: print it");
+static_assert(sizeof(session::endpoint) == 1152, "a new member of endpoint: print it");
 static_assert(sizeof(session::session_record) == 248, "a new member of session_record: print it");
 #endif
 // clang-format on
@@ -109,18 +108,21 @@ inline void print(printer& p, session::inbox& in) {
 // Positions in the journal count only relative to what is durable.
 inline void print(printer& p, session::outbox& out, std::uint64_t durable) {
     const auto ahead = [durable](std::uint64_t lsn) { return lsn > durable ? lsn - durable : 0; };
-    const auto messages = [&](auto& list) {
-        p.small(list.size());
-        for (std::size_t i = 0; i < list.size(); ++i)
-            p.all(list[i].counter, list[i].end_offset, ahead(list[i].lsn), list[i].written, list[i].withdrawn);
+    // `order` is their order. Nothing here has a priority or expires.
+    const auto message = [&](const session::outgoing_message& m) {
+        p.all(m.counter, ahead(m.lsn), m.written, m.numbered);
+        return false;
     };
-    messages((out.*member(outbox_queue_{})).*member(waiting_queue_messages_{}));
-    messages(out.*member(outbox_window_{}));
+    p.small(out.queued());
+    (void)out.intake().queue().find_if(message);
+    auto& window = out.*member(outbox_window_{});
+    p.small(window.size());
+    for (std::size_t i = 0; i < window.size(); ++i) message(window[i]);
     auto& finished = (out.*member(outbox_outcomes_{})).*member(outcome_log_finished_{});
     p.small(finished.size());
     for (std::size_t i = 0; i < finished.size(); ++i)
         p.all(finished[i].counter, ahead(finished[i].lsn), finished[i].result);
-    p.all(out.*member(outbox_max_body_{}), out.*member(outbox_next_counter_{}), out.*member(outbox_epoch_id_base_{}),
+    p.all(out.*member(outbox_max_body_{}), out.*member(outbox_cursor_bytes_{}), out.next_counter(), out.*member(outbox_epoch_id_base_{}),
           out.*member(outbox_next_seq_{}), out.*member(outbox_cursor_{}), out.*member(outbox_acked_{}),
           out.*member(outbox_written_{}), out.*member(outbox_assigned_bytes_{}), out.*member(outbox_acked_bytes_{}),
           out.*member(outbox_credit_messages_{}), out.*member(outbox_credit_bytes_{}), out.*member(outbox_takes_transfers_{}),

@@ -15,6 +15,13 @@ endpoint::endpoint(shared_state& all, hawser::testing::process& p, std::uint32_t
     : all_(all), process_(p), incarnation_(incarnation), how_(how), socket_(std::move(s)), metrics_(std::move(metrics)),
       out_(all.truth.open(how.reliable)), by_handle_(all.truth.open(how.reliable)), left_(how.messages) {
     out_.may_be_unknown = by_handle_.may_be_unknown = all.plan.may_lose_windows;
+    for (stream* one : {&out_, &by_handle_}) {
+        one->max_age = how.options.queue.max_age;
+        one->part_size = how.options.part_size;
+        const auto kind = kind_of(how.options.queue);
+        one->drops = kind == overflow_kind::drop_oldest || kind == overflow_kind::drop_newest;
+        one->deliveries = out_.deliveries;
+    }
     by_handle_.alive = false;  // nobody can ask what became of a message that was handed over
     last_ = socket_.state();
     dials_ = last_ == connection_state::idle;
@@ -37,6 +44,9 @@ void endpoint::start() {
     });
     socket_.on_outcome([this, watch](hawser::ticket t, outcome o) {
         if (!watch()) on_outcome(t, o);
+    });
+    socket_.on_backpressure([this, watch](bool paused) {
+        if (!watch()) on_backpressure(paused);
     });
     if (how_.pull) receive();
     else
@@ -68,6 +78,7 @@ void endpoint::on_state(const hawser::state_change& c) {
         if (c.session && !c.resumed && in_session_before_) all_.reach(mark::epoch_change), ++lost_sessions_;
         if (!c.session && opened_) all_.reach(mark::plain_reconnect);
         opened_ = true;
+        ++opens_;
         in_session_before_ = in_session_before_ || c.session;
         break;
     case connection_state::detached:
@@ -95,6 +106,9 @@ void endpoint::leave() {
 void endpoint::on_outcome(hawser::ticket t, outcome o) {
     if (o == outcome::acknowledged || o == outcome::duplicate) ++told_acknowledged_;
     if (o == outcome::unknown) all_.reach(mark::outcome_unknown);
+    if (o == outcome::expired) all_.reach(mark::expired);
+    if (o == outcome::replaced) all_.reach(mark::replaced);
+    if (o == outcome::dropped) all_.reach(mark::dropped);
     all_.truth.told(out_, t, o);
 }
 
@@ -152,37 +166,92 @@ void endpoint::plan_next() {
     });
 }
 
+void endpoint::on_backpressure(bool paused) {
+    all_.world.check(paused != paused_, "a pause that was told twice, or a resume");
+    paused_ = paused;
+    if (!paused) all_.reach(mark::resumed_writing);
+}
+
+hawser::send_options endpoint::choose_options() {
+    hawser::send_options how;
+    if (!how_.uses_classes) return how;
+    auto& rng = all_.world.random();
+    how.priority = static_cast<hawser::message_priority>(hawser::uniform(rng, 0, 3));
+    if (hawser::uniform(rng, 0, 4) == 0) how.ttl = hawser::milliseconds(hawser::uniform(rng, 1, 5'000));
+    if (hawser::uniform(rng, 0, 4) == 0) how.coalesce_key = "key " + std::to_string(hawser::uniform(rng, 0, 3));
+    return how;
+}
+
+// While there was no connection, a message cannot have got a number.
+void endpoint::watch_expiry(std::uint64_t number, const hawser::send_options& how) {
+    if (how.ttl == 0ms || last_ == connection_state::open || last_ == connection_state::closing) return;
+    process_.after(how.ttl + 1s, [this, gone = gone_, number, opens = opens_] {
+        if (*gone || opens_ != opens || is_final() || last_ == connection_state::closing) return;
+        all_.truth.check_expired(out_, number);
+    });
+}
+
+void endpoint::send_batch(bool waits) {
+    auto how = choose_options();
+    how.coalesce_key.clear();
+    std::vector<hawser::message> bodies;
+    const std::uint64_t first = out_.records.size() + 1;
+    for (int i = 0; i < 3; ++i)
+        bodies.push_back(all_.truth.next(out_, static_cast<std::uint32_t>(hawser::uniform(all_.world.random(), 16, how_.largest)), how));
+    const auto settle = [this, first](std::error_code ec, const hawser::ticket_range& tickets) {
+        if (!ec) all_.reach(mark::batch);
+        for (std::uint64_t i = 0; i < 3; ++i)
+            if (ec) all_.truth.refused(out_, first + i);
+            else all_.truth.taken(out_, first + i, tickets[i]);
+    };
+    if (!waits) {
+        const auto r = socket_.try_send_batch(bodies, how);
+        return settle(r.error, r.tickets);
+    }
+    ++pending_;
+    socket_.async_enqueue_batch(std::move(bodies), how, [this, gone = gone_, settle](std::error_code ec, hawser::ticket_range tickets) {
+        if (*gone) return;
+        --pending_;
+        settle(ec, tickets);
+    });
+}
+
 void endpoint::send_one() {
     --left_;
     auto& rng = all_.world.random();
+    const auto way = hawser::uniform(rng, 0, 8);
+    if (way > 6) {
+        send_batch(way == 8);
+        return check_budget();
+    }
     const auto size = static_cast<std::uint32_t>(hawser::uniform(rng, 16, how_.largest));
-    const auto way = hawser::uniform(rng, 0, 6);
+    const auto how = choose_options();
     stream& s = way == 6 ? by_handle_ : out_;
-    auto body = all_.truth.next(s, size);
+    auto body = all_.truth.next(s, size, how);
     const std::uint64_t number = s.records.size();
     if (way < 2) {
         ++pending_;
-        socket_.async_send(std::move(body), [this, gone = gone_, number](std::error_code, outcome o) {
+        socket_.async_send(std::move(body), how, [this, gone = gone_, number](std::error_code, outcome o) {
             if (*gone) return;
             --pending_;
-            const bool never_taken = o != outcome::acknowledged && o != outcome::duplicate && o != outcome::unknown && o != outcome::written;
-            if (never_taken) return all_.truth.refused(out_, number);
+            if (o == outcome::refused || o == outcome::cancelled || o == outcome::pending) return all_.truth.refused(out_, number);
             all_.truth.taken(out_, number, {});
             all_.truth.told_number(out_, number, o);
         });
     } else if (way < 4) {
         ++pending_;
-        socket_.async_enqueue(std::move(body), [this, gone = gone_, number](std::error_code ec, hawser::ticket t) {
+        socket_.async_enqueue(std::move(body), how, [this, gone = gone_, number](std::error_code ec, hawser::ticket t) {
             if (*gone) return;
             --pending_;
             if (ec) all_.truth.refused(out_, number);
             else all_.truth.taken(out_, number, t);
         });
     } else if (way < 6) {
-        const auto r = socket_.try_send(std::move(body));
-        if (r) all_.truth.taken(out_, number, r.ticket);
-        else all_.truth.refused(out_, number);
-    } else if (socket_.handle().send(std::move(body))) {
+        const auto r = socket_.try_send(std::move(body), how);
+        if (!r) return all_.truth.refused(out_, number);
+        all_.truth.taken(out_, number, r.ticket);
+        watch_expiry(number, how);
+    } else if (socket_.handle().send(std::move(body), how)) {
         all_.truth.refused(s, number);
     } else {
         all_.truth.taken(s, number, {});
@@ -192,9 +261,9 @@ void endpoint::send_one() {
 
 void endpoint::check_budget() {
     const auto& q = how_.options.queue;
-    std::size_t limit = std::max<std::size_t>(q.high_watermark, how_.largest + 512);
+    std::size_t limit = std::max<std::size_t>(q.high_watermark, how_.largest + 1024);
     // What a lost session had in its window is in the queue again, and nothing of it may be dropped.
-    if (lost_sessions_ > 0 || last_ != connection_state::open) limit += how_.options.send_window_messages * (std::min<std::size_t>(how_.largest, how_.options.send_window_bytes) + 512);
+    if (lost_sessions_ > 0 || last_ != connection_state::open) limit += how_.options.send_window_messages * (std::min<std::size_t>(how_.largest, how_.options.send_window_bytes) + 1024);
     if (socket_.queued_bytes() > limit)
         all_.world.fail("stream " + std::to_string(out_.id) + ": the queue holds " + std::to_string(socket_.queued_bytes()) + " bytes, its limit is " + std::to_string(limit));
 }
@@ -213,8 +282,6 @@ void note_counters(shared_state& all, const hawser::counting_metrics& metrics) {
     all.reach(mark::resume_miss, n[counter::session_resumes_failed]);
     all.reach(mark::dedup_hit, n[counter::duplicates_dropped]);
     all.reach(mark::high_watermark, n[counter::queue_paused]);
-    all.reach(mark::overflow_block, n[counter::queue_paused]);
-    all.reach(mark::overflow_reject, n[counter::queue_rejected]);
     all.reach(mark::breaker_opened, n[counter::breaker_opened]);
     all.reach(mark::replayed, n[counter::messages_replayed]);
     all.reach(mark::heartbeat_timeout, n[counter::heartbeat_timeouts]);

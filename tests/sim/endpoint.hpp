@@ -18,12 +18,13 @@ enum class mark : std::uint8_t {
     overflow_block, overflow_reject, breaker_opened, handler_threw, replayed, heartbeat_timeout, outcome_unknown,
     socket_destroyed, socket_closed, plain_reconnect,
     session_restored, sender_restored, died_in_commit, effect_undone,
+    overflow_drop_oldest, overflow_drop_newest, overflow_coalesce, overflow_close, expired, replaced, dropped, batch, resumed_writing,
 };
-inline constexpr std::array<const char*, 22> mark_names{
+inline constexpr std::array<const char*, 31> mark_names{
     "resume_hit", "resume_miss", "epoch_change", "dedup_hit", "high_watermark", "half_open_failure", "session_takeover", "expiry",
     "overflow_block", "overflow_reject", "breaker_opened", "handler_threw", "replayed", "heartbeat_timeout", "outcome_unknown",
-    "socket_destroyed", "socket_closed", "plain_reconnect", "session_restored", "sender_restored", "died_in_commit",
-    "effect_undone"};
+    "socket_destroyed", "socket_closed", "plain_reconnect", "session_restored", "sender_restored", "died_in_commit", "effect_undone",
+    "overflow_drop_oldest", "overflow_drop_newest", "overflow_coalesce", "overflow_close", "expired", "replaced", "dropped", "batch", "resumed_writing"};
 using marks = std::array<std::uint64_t, mark_names.size()>;
 
 // What all applications of a run share.
@@ -54,6 +55,7 @@ public:
     [[nodiscard]] bool is_final() const {
         return socket_.state() == hawser::connection_state::closed || socket_.state() == hawser::connection_state::failed;
     }
+    [[nodiscard]] bool is_paused() const { return paused_; }
     // Of a dialling socket, whose counters are its own.
     void check_counters();
     std::function<void()> on_final;  // called later, not inside of a callback
@@ -66,6 +68,10 @@ private:
     void received(hawser::message m);
     void plan_next();
     void send_one();
+    [[nodiscard]] hawser::send_options choose_options();
+    void send_batch(bool waits);
+    void watch_expiry(std::uint64_t number, const hawser::send_options& how);
+    void on_backpressure(bool paused);
     void check_budget();
     void leave();
     void note_counters();
@@ -87,6 +93,8 @@ private:
     bool dials_ = false;
     bool in_session_before_ = false;
     std::uint32_t lost_sessions_ = 0;
+    std::uint32_t opens_ = 0;
+    bool paused_ = false;
     std::uint64_t told_acknowledged_ = 0;
     std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
 };

@@ -30,8 +30,11 @@ void oracle::fail(const stream& s, std::uint64_t number, const char* what) {
     world_.fail("message " + std::to_string(number) + " of stream " + std::to_string(s.id) + ": " + what);
 }
 
-hawser::message oracle::next(stream& s, std::uint32_t size) {
-    s.records.push_back({.size = size});
+hawser::message oracle::next(stream& s, std::uint32_t size, const hawser::send_options& how) {
+    s.records.push_back({.size = size,
+                         .priority = how.priority,
+                         .expires = how.ttl > hawser::milliseconds{0},
+                         .coalesce_key = how.coalesce_key});
     const std::string text = content(s.id, s.records.size(), size);
     return s.records.size() % 2 == 0 ? hawser::message::text(text) : hawser::message::binary(hawser::as_bytes(text));
 }
@@ -88,6 +91,44 @@ void oracle::told_number(stream& s, std::uint64_t number, outcome o) {
     default:
         ++cancelled;
         if (out) fail(s, number, "reported as never written, and delivered");
+        check_never_written(s, number, o);
+    }
+}
+
+// Such an end needs a reason.
+void oracle::check_never_written(const stream& s, std::uint64_t number, outcome o) {
+    const auto& r = s.records[number - 1];
+    if (o == outcome::expired && !r.expires && s.max_age == hawser::milliseconds{0}) fail(s, number, "expired, without a time to live");
+    if (o == outcome::replaced && r.coalesce_key.empty()) fail(s, number, "replaced, without a key");
+    if (o == outcome::dropped && !s.drops) fail(s, number, "dropped, which its policy does not do");
+}
+
+void oracle::check_expired(const stream& s, std::uint64_t number) {
+    if (s.records[number - 1].told == outcome::pending) fail(s, number, "its time to live is over, and it still waits");
+}
+
+// In order within a class; messages with a key take the places of others, and are in order by key.
+void oracle::check_order(stream& s, std::uint64_t number, std::uint64_t receiver) {
+    const auto& r = s.records[number - 1];
+    const auto line = r.coalesce_key.empty() ? r.priority : hawser::message_priority::normal;
+    std::uint64_t& last = s.last_in[{receiver, line, r.coalesce_key}];
+    if (number <= last) return fail(s, number, "out of order");
+    last = number;
+}
+
+// No class starves: since the one before it in its class, or since it was accepted, at most so many younger ones of
+// other classes went before it. Nothing is known where messages were lost with their session.
+void oracle::check_turns(const stream& s, std::uint64_t number) {
+    static constexpr std::uint64_t bound[] = {1, 3, 7, 14};
+    const auto& r = s.records[number - 1];
+    if (!r.coalesce_key.empty() || !s.reliable || s.may_be_unknown) return;
+    if (r.size > s.part_size) return;  // it takes a turn for each part, and anew on each connection
+    std::uint64_t overtook = 0;
+    for (auto d = s.deliveries->rbegin(); d != s.deliveries->rend(); ++d) {
+        const auto& other = d->from->records[d->number - 1];
+        if (other.priority == r.priority || !other.coalesce_key.empty()) break;
+        if (d->from == &s && d->number > number && ++overtook > bound[static_cast<std::size_t>(r.priority)])
+            return fail(s, number, "its class starved");
     }
 }
 
@@ -116,9 +157,11 @@ void oracle::delivered(const hawser::message_view& m, std::uint32_t incarnation,
         return fail(s, number, "it changed on its way");
     if (std::find(r.finished_in.begin(), r.finished_in.end(), incarnation) != r.finished_in.end())
         return fail(s, number, "delivered twice");
-    std::uint64_t& last = s.last_in[s.reliable && is_finished ? incarnation : (std::uint64_t{1} << 32 | receiver)];
-    if (number <= last) return fail(s, number, "out of order");
-    last = number;
+    check_order(s, number, s.reliable && is_finished ? incarnation : (std::uint64_t{1} << 32 | receiver));
+    if (!r.delivered) {
+        check_turns(s, number);
+        s.deliveries->push_back({&s, number});
+    }
     // Handed to an earlier incarnation and acknowledged there: nothing may bring it back.
     if (r.told == outcome::acknowledged) return fail(s, number, "delivered after it was acknowledged");
     if (r.told != outcome::pending && r.told != outcome::unknown && r.told != outcome::written)

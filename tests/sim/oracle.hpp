@@ -5,11 +5,15 @@
 
 #include <hawser/core/message.hpp>
 #include <hawser/core/outcome.hpp>
+#include <hawser/core/send_options.hpp>
 #include <hawser/testing/world.hpp>
 
+#include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace sim {
@@ -21,16 +25,29 @@ struct stream {
         hawser::outcome told = hawser::outcome::pending;
         std::uint32_t size = 0;
         bool delivered = false;
+        hawser::message_priority priority = hawser::message_priority::normal;
+        bool expires = false;
+        std::string coalesce_key{};
         std::vector<std::uint32_t> finished_in{};  // processes whose application has finished with it
     };
     std::uint32_t id = 0;
     bool reliable = true;
     bool alive = true;           // its sender can still be told
     bool may_be_unknown = false; // something happened that loses windows
+    hawser::milliseconds max_age{};  // of its queue
+    bool drops = false;              // its overflow policy may drop messages
+    std::size_t part_size = SIZE_MAX;  // larger messages leave in parts
     std::vector<record> records; // by number - 1
     std::map<std::uint64_t, std::uint64_t> number_of_ticket;
     std::map<std::uint64_t, hawser::outcome> early;      // told before the ticket was known
-    std::map<std::uint64_t, std::uint64_t> last_in;      // per receiving process or socket: last number
+    // Per receiving process or socket, and class or coalescing key: the last number.
+    std::map<std::tuple<std::uint64_t, hawser::message_priority, std::string>, std::uint64_t> last_in;
+    // First deliveries, in their order; shared with the other stream of its socket.
+    struct delivery {
+        const stream* from;
+        std::uint64_t number;
+    };
+    std::shared_ptr<std::vector<delivery>> deliveries = std::make_shared<std::vector<delivery>>();
 };
 
 class oracle {
@@ -46,7 +63,7 @@ public:
     [[nodiscard]] std::deque<stream>& streams() noexcept { return streams_; }
 
     // The next message of a stream; its content follows from its name.
-    [[nodiscard]] hawser::message next(stream& s, std::uint32_t size);
+    [[nodiscard]] hawser::message next(stream& s, std::uint32_t size, const hawser::send_options& how);
     // The application learns that a message was taken, or that it was not.
     void taken(stream& s, std::uint64_t number, hawser::ticket t);
     void refused(stream& s, std::uint64_t number);
@@ -60,12 +77,17 @@ public:
     void delivered(const hawser::message_view& m, std::uint32_t incarnation, std::uint32_t receiver, bool is_finished);
     // The application has finished with a message that it got.
     void finished(const hawser::message_view& m, std::uint32_t incarnation);
+    // The time to live of a message that cannot have left is over.
+    void check_expired(const stream& s, std::uint64_t number);
     // Nothing is under way any more: no message of a living sender may be without an outcome.
     void check_all_told();
 
     std::uint64_t accepted = 0, deliveries = 0, acknowledged = 0, unknown = 0, cancelled = 0, refusals = 0, written = 0;
 
 private:
+    void check_never_written(const stream& s, std::uint64_t number, hawser::outcome o);
+    void check_order(stream& s, std::uint64_t number, std::uint64_t receiver);
+    void check_turns(const stream& s, std::uint64_t number);
     // Which message this is; false if none that was sent.
     bool find(const hawser::message_view& m, stream*& s, std::uint64_t& number);
     void fail(const stream& s, std::uint64_t number, const char* what);

@@ -5,6 +5,7 @@
 
 #include <hawser/hawser.hpp>
 
+#include <array>
 #include <variant>
 
 namespace sim {
@@ -25,15 +26,31 @@ struct chosen_jitter {
     }
 };
 
-// An odd `max_messages` asks for the rejecting model.
+enum class overflow_kind : std::uint8_t { block, reject, drop_oldest, drop_newest, coalesce, close };
+inline constexpr std::size_t overflow_kinds = 6;
+// How often each did something, in the present world.
+inline std::array<std::uint64_t, overflow_kinds> overflow_met{};
+
+// The remainder of `max_messages` chooses the model.
+[[nodiscard]] inline overflow_kind kind_of(const hawser::overflow_limits& limits) {
+    return static_cast<overflow_kind>(limits.max_messages % overflow_kinds);
+}
 class chosen_overflow {
 public:
-    explicit chosen_overflow(const hawser::overflow_limits& limits = {}) {
-        if (limits.max_messages % 2 == 1) model_.emplace<hawser::rejecting_overflow>(limits);
-        else model_.emplace<hawser::blocking_overflow>(limits);
+    explicit chosen_overflow(const hawser::overflow_limits& limits = {}) : kind_(kind_of(limits)) {
+        switch (kind_) {
+        case overflow_kind::block: model_.emplace<hawser::blocking_overflow>(limits); break;
+        case overflow_kind::reject: model_.emplace<hawser::rejecting_overflow>(limits); break;
+        case overflow_kind::drop_oldest: model_.emplace<hawser::drop_oldest_overflow>(limits); break;
+        case overflow_kind::drop_newest: model_.emplace<hawser::drop_newest_overflow>(limits); break;
+        case overflow_kind::coalesce: model_.emplace<hawser::coalescing_overflow>(limits); break;
+        case overflow_kind::close: model_.emplace<hawser::closing_overflow>(limits); break;
+        }
     }
     [[nodiscard]] hawser::overflow_action on_enqueue(std::size_t bytes, std::size_t messages, std::size_t size) {
-        return std::visit([&](auto& m) { return m.on_enqueue(bytes, messages, size); }, model_);
+        const auto action = std::visit([&](auto& m) { return m.on_enqueue(bytes, messages, size); }, model_);
+        if (action != hawser::overflow_action::accept) ++overflow_met[static_cast<std::size_t>(kind_)];
+        return action;
     }
     [[nodiscard]] bool on_drained(std::size_t bytes, std::size_t messages) {
         return std::visit([&](auto& m) { return m.on_drained(bytes, messages); }, model_);
@@ -41,9 +58,15 @@ public:
     [[nodiscard]] bool paused() const {
         return std::visit([](const auto& m) { return m.paused(); }, model_);
     }
+    [[nodiscard]] hawser::overflow_action on_aged() const {
+        return kind_ == overflow_kind::close ? hawser::overflow_action::close : hawser::overflow_action::drop_oldest;
+    }
 
 private:
-    std::variant<hawser::blocking_overflow, hawser::rejecting_overflow> model_;
+    overflow_kind kind_;
+    std::variant<hawser::blocking_overflow, hawser::rejecting_overflow, hawser::drop_oldest_overflow, hawser::drop_newest_overflow,
+                 hawser::coalescing_overflow, hawser::closing_overflow>
+        model_;
 };
 
 struct policies : hawser::default_policies {

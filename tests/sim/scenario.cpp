@@ -122,10 +122,12 @@ public:
     run(std::uint64_t seed, const trace_sink& trace) : world_(seed), plan_(swarm(world_.random())), truth_(world_), all_{world_, truth_, plan_} {
         if (trace) world_.on_trace(trace);
         jitter_in_use = plan_.jitter;
+        overflow_met = {};
         serving_.options = plan_.server.socket;
         serving_.messages = plan_.clients.front().messages;
         serving_.mean_gap = plan_.clients.front().mean_gap;
         serving_.largest = 200;
+        serving_.uses_classes = seed % 3 != 0;
         serving_.pull = plan_.server.socket.acceptance == hawser::acceptance_mode::on_processed || seed % 2 == 0;
         world_.net().on_connection = [this](const auto& c) { wire_audit::attach(world_, c); };
     }
@@ -162,6 +164,9 @@ public:
         for (std::size_t i = 0; i < r.faults.size(); ++i) r.faults[i] = world_.faults().count(static_cast<hawser::testing::fault>(i));
         r.trace_hash = world_.trace_hash();
         world_.end();
+        static constexpr mark overflow_marks[] = {mark::overflow_block, mark::overflow_reject, mark::overflow_drop_oldest,
+                                                  mark::overflow_drop_newest, mark::overflow_coalesce, mark::overflow_close};
+        for (std::size_t i = 0; i < overflow_kinds; ++i) all_.reach(overflow_marks[i], overflow_met[i]);
         r.reached = all_.reached;
         return r;
     }
@@ -194,6 +199,7 @@ private:
             auto& s = c->end().link();
             world_.check(s.breaker().state(world_.now()) == hawser::breaker_state::closed, "the breaker is not closed although the socket is open");
             c->end().check_counters();
+            world_.check(!c->end().is_paused(), "a pause without a resume");
         }
         truth_.check_all_told();
     }

@@ -12,6 +12,21 @@ std::uint64_t pick(hawser::xoshiro256& rng, std::uint64_t low, std::uint64_t hig
 bool one_in(hawser::xoshiro256& rng, std::uint64_t n) { return pick(rng, 1, n) == 1; }
 milliseconds ms(hawser::xoshiro256& rng, std::uint64_t low, std::uint64_t high) { return milliseconds(pick(rng, low, high)); }
 
+void choose_overflow(hawser::options& o, hawser::xoshiro256& rng) {
+    // Closing is rare: an application has lost its socket then.
+    std::uint64_t kind = one_in(rng, 2) ? 0 : pick(rng, 0, overflow_kinds - 1);
+    if (static_cast<overflow_kind>(kind) == overflow_kind::close && one_in(rng, 2)) kind = 0;
+    o.queue.max_messages = overflow_kinds * pick(rng, 2, 300) + kind;
+    if (one_in(rng, 4)) o.queue.max_age = ms(rng, 500, 20'000);
+    // It must not be full in quiet times, else its application never gets through.
+    if (static_cast<overflow_kind>(kind) != overflow_kind::close) return;
+    o.queue.high_watermark = std::max<std::size_t>(o.queue.high_watermark, 1'000'000);
+    o.queue.max_messages = overflow_kinds * pick(rng, 5, 8) + kind;
+    if (o.queue.max_age > milliseconds{0}) o.queue.max_age += 5s;
+    o.send_window_messages = std::max<std::uint64_t>(o.send_window_messages, 100);
+    o.send_window_bytes = 16 * 1024 * 1024;
+}
+
 hawser::options random_options(hawser::xoshiro256& rng) {
     hawser::options o;
     o.connect_timeout = ms(rng, 1'000, 5'000);
@@ -40,7 +55,8 @@ hawser::options random_options(hawser::xoshiro256& rng) {
         o.queue.high_watermark = pick(rng, 500, 20'000);
         o.queue.low_watermark = o.queue.high_watermark / pick(rng, 1, 10);
     }
-    o.queue.max_messages = 2 * pick(rng, 5, 1'000) + (one_in(rng, 3) ? 1 : 0);
+    choose_overflow(o, rng);
+    if (one_in(rng, 4)) o.gather_delay = ms(rng, 1, 100);
     return o;
 }
 
@@ -56,6 +72,7 @@ client_settings random_client(hawser::xoshiro256& rng, bool may_replace) {
     c.options.handler_errors = hawser::handler_criticality::non_critical;
     if (one_in(rng, 4)) c.throws_per_thousand = 20;
     if (one_in(rng, 4)) c.slow_per_thousand = 20;
+    c.uses_classes = one_in(rng, 2);
     if (may_replace && one_in(rng, 2)) c.replaces_socket_every = ms(rng, 5'000, 30'000);
     return c;
 }
@@ -86,7 +103,9 @@ settings swarm(hawser::xoshiro256& rng) {
         s.server.socket.session_ttl = ms(rng, 300, 5'000);
         if (!one_in(rng, 4)) s.server.socket.acceptance = hawser::acceptance_mode::on_processed;
     }
-    s.may_lose_windows = !gentle;
+    const auto closes = [](const hawser::options& o) { return kind_of(o.queue) == overflow_kind::close; };
+    s.may_lose_windows = !gentle || closes(s.server.socket) ||
+                         std::any_of(s.clients.begin(), s.clients.end(), [&](const client_settings& c) { return closes(c.options); });
     return s;
 }
 

@@ -16,6 +16,7 @@ struct client_settings {
     std::uint32_t messages = 100;        // in each direction, per socket
     std::uint32_t largest = 200;         // bytes
     hawser::duration mean_gap{};         // between two messages
+    bool uses_classes = false;           // priorities, times to live, coalescing keys
     bool pull = false;                   // async_receive instead of on_message
     std::uint32_t throws_per_thousand = 0;
     std::uint32_t slow_per_thousand = 0;

@@ -209,8 +209,8 @@ struct one_end {
         (void)out();
         (void)in_ack(0, messages, bytes);
     }
-    std::uint64_t send(std::string_view text, std::string_view key = {}) {
-        return ep.out().enqueue(hawser::message::text(text), key, nullptr, now);
+    std::uint64_t send(std::string_view text, const hawser::send_options& how = {}) {
+        return ep.out().enqueue(hawser::message::text(text), how, nullptr, now);
     }
     void finish(std::uint64_t seq, hawser::outcome result = hawser::outcome::acknowledged) {
         ep.finish(ep.epoch_serial(), seq, now, result);

@@ -220,7 +220,7 @@ private:
         byte_vector payload(size);
         for (auto& b : payload) b = static_cast<std::byte>(random_());
         const auto counter =
-            n.ep->out().enqueue(message::binary(payload), pick(4) == 0 ? "key" : "", nullptr, now_);
+            n.ep->out().enqueue(message::binary(payload), {.key = pick(4) == 0 ? "key" : ""}, nullptr, now_);
         log.push_back({std::move(payload)});
         require(counter == log.size(), "counters are not consecutive");
     }

@@ -117,6 +117,31 @@ TEST_CASE("SQLite store: gives back the sum of the records", "[store][sqlite]") 
     }
 }
 
+TEST_CASE("SQLite store: gives back how a message is to be sent", "[store][sqlite]") {
+    scratch_folder folder;
+    const auto file = folder.file("a.db");
+    auto how = enqueued(1, "tick", "idempotency");
+    how.priority = hawser::message_priority::low;
+    how.ttl = hawser::milliseconds{1500};
+    how.coalesce_key = "EURUSD";
+    {
+        store_process p(file);
+        REQUIRE_FALSE(p.load());
+        REQUIRE_FALSE(p.commit({how, enqueued(2, "usual")}));
+    }
+    store_process p(file);
+    REQUIRE_FALSE(p.load());
+    const auto& image = p.at("client").image;
+    REQUIRE(image.outbox.size() == 2);
+    CHECK(image.outbox[0].key == "idempotency");
+    CHECK(image.outbox[0].priority == hawser::message_priority::low);
+    CHECK(image.outbox[0].ttl == hawser::milliseconds{1500});
+    CHECK(image.outbox[0].coalesce_key == "EURUSD");
+    CHECK(image.outbox[1].priority == hawser::message_priority::normal);
+    CHECK(image.outbox[1].ttl == hawser::milliseconds{0});
+    CHECK(image.outbox[1].coalesce_key.empty());
+}
+
 TEST_CASE("SQLite store: sessions are listed without the client's stream, and can be erased", "[store][sqlite]") {
     scratch_folder folder;
     const auto file = folder.file("a.db");

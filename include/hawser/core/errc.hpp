@@ -93,9 +93,11 @@ enum class errc {
     cancelled = 82,              ///< cancelled before it was written
     expired = 83,                ///< its time to live ran out before it was written
     detached = 84,               ///< the operation was cancelled, the message stays in flight
+    replaced = 85,               ///< another with its coalescing key took its place before it was written
+    dropped = 86,                ///< the overflow policy gave its room to others before it was written
 
     // Limits of this side.
-    queue_full = 100,            ///< the outgoing queue is at its limit (policy `reject`)
+    queue_full = 100,            ///< the outgoing queue is at its limit (policies `reject`, `drop_oldest`, `coalesce_by_key`, `close`)
     would_block = 101,           ///< cannot be taken now without waiting (`try_send`)
     too_many_waiters = 102,      ///< more suspended operations than `max_waiters`
     out_of_memory = 103,         ///< an allocation failed
@@ -233,6 +235,8 @@ inline constexpr errc_text errc_texts[] = {
     {errc::cancelled, "cancelled before it was written"},
     {errc::expired, "expired before it was written"},
     {errc::detached, "the operation was cancelled, the message stays in flight"},
+    {errc::replaced, "replaced by another message with its coalescing key"},
+    {errc::dropped, "dropped, because the outgoing queue was full"},
     {errc::queue_full, "the outgoing queue is full"},
     {errc::would_block, "the operation would have to wait"},
     {errc::too_many_waiters, "too many operations are waiting"},
@@ -286,7 +290,7 @@ inline constexpr errc_text errc_texts[] = {
         return condition::retryable;
     case errc::resume_failed: case errc::session_expired: case errc::session_ended:
     case errc::outcome_unknown: case errc::rejected: case errc::cancelled: case errc::expired:
-    case errc::detached:
+    case errc::detached: case errc::replaced: case errc::dropped:
         return condition::degraded;
     case errc::retries_exhausted: case errc::refused_for_good: case errc::redirected: case errc::unauthorized:
     case errc::tls_incompatible: case errc::certificate_untrusted: case errc::certificate_expired:

@@ -65,14 +65,14 @@ enum class error_cause : std::uint8_t {
         return error_cause::protocol;
     case errc::refused: case errc::write_stalled: case errc::too_many_connections: case errc::message_too_big:
     case errc::control_flood: case errc::queue_full: case errc::would_block: case errc::too_many_waiters:
-    case errc::table_full: case errc::expired:
+    case errc::table_full: case errc::expired: case errc::dropped:
         return error_cause::overload;
     case errc::out_of_memory: case errc::random_failed: case errc::store_failed:
     case errc::locked: case errc::store_corrupt: case errc::store_full:
     case errc::store_version:
     case errc::transfer_digest: case errc::transfer_source: case errc::transfer_storage: case errc::transfer_no_space:
         return error_cause::resource;
-    case errc::session_ended: case errc::rejected: case errc::cancelled: case errc::detached:
+    case errc::session_ended: case errc::rejected: case errc::replaced: case errc::cancelled: case errc::detached:
     case errc::invalid_argument: case errc::invalid_state: case errc::closed: case errc::already_connecting:
     case errc::operation_in_progress: case errc::unknown_ticket: case errc::handler_failed: case errc::tls_missing:
     case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:

@@ -24,6 +24,12 @@ enum class message_kind : std::uint8_t { binary = 0, text = 1, transfer = 2 };
 
 namespace detail {
 
+/// What an allocation of `n` bytes takes of the heap: the usual header of a word, and rounding to 16.
+[[nodiscard]] constexpr std::size_t allocated_size(std::size_t n) noexcept {
+    const std::size_t rounded = (n + sizeof(std::size_t) + 15) / 16 * 16;
+    return rounded < 32 ? 32 : rounded;
+}
+
 /// Where `message::ack()` and `message::reject()` go to. Implementations are thread-safe.
 class ack_sink {
 public:
@@ -170,7 +176,9 @@ public:
     static void keep_spare(std::size_t max_bytes) noexcept { detail::spare_messages::limit(max_bytes); }
 
     /// Memory that this message pins, bookkeeping included, in bytes.
-    [[nodiscard]] std::size_t footprint() const noexcept { return sizeof(detail::message_block) + size(); }
+    [[nodiscard]] std::size_t footprint() const noexcept {
+        return detail::allocated_size(detail::spare_messages::taken_for(sizeof(detail::message_block) + size()));
+    }
 
     /// Internal: attaches what a session knows of a received message.
     void set_delivery(std::unique_ptr<detail::delivery> info) noexcept {

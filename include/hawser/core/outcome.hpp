@@ -5,6 +5,7 @@
 
 #include <hawser/core/errc.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace hawser::inline v0 {
@@ -20,6 +21,8 @@ enum class outcome : std::uint8_t {
     expired = 6,       ///< its time to live ran out before it was written
     refused = 7,       ///< never written: over the peer's `max_message_size`, or not accepted here
     written = 8,       ///< plain mode: handed to the connection; no more can be known
+    replaced = 9,      ///< another with its coalescing key took its place before it was written
+    dropped = 10,      ///< the overflow policy gave its room to others before it was written
 };
 
 /// The name of the enumerator; "?" for another value.
@@ -34,6 +37,8 @@ enum class outcome : std::uint8_t {
     case outcome::expired: return "expired";
     case outcome::refused: return "refused";
     case outcome::written: return "written";
+    case outcome::replaced: return "replaced";
+    case outcome::dropped: return "dropped";
     }
     return "?";
 }
@@ -46,6 +51,8 @@ enum class outcome : std::uint8_t {
     case outcome::cancelled: return errc::cancelled;
     case outcome::expired: return errc::expired;
     case outcome::refused: return errc::message_too_big;
+    case outcome::replaced: return errc::replaced;
+    case outcome::dropped: return errc::dropped;
     default: return {};
     }
 }
@@ -60,12 +67,30 @@ struct ticket {
     friend bool operator==(ticket, ticket) = default;
 };
 
+/// Messages that were accepted together, in this order. A plain value.
+struct ticket_range {
+    ticket first;           ///< of the first message
+    std::size_t count = 0;  ///< how many there are
+
+    /// Precondition: `i < count`.
+    [[nodiscard]] ticket operator[](std::size_t i) const noexcept { return {first.counter + i}; }
+};
+
 /// Result of `try_send`: a ticket, or the reason why the message was not taken.
 struct [[nodiscard]] send_result {
     std::error_code error;  ///< why the message was not taken; none if it was
     hawser::ticket ticket;  ///< names it; empty if it was not taken
 
     /// Whether the message was taken.
+    [[nodiscard]] explicit operator bool() const noexcept { return !error; }
+};
+
+/// Result of `try_send_batch`: tickets, or the reason why none of the messages was taken.
+struct [[nodiscard]] batch_result {
+    std::error_code error;  ///< why they were not taken; none if they were
+    ticket_range tickets;   ///< names them; empty if they were not taken
+
+    /// Whether they were taken.
     [[nodiscard]] explicit operator bool() const noexcept { return !error; }
 };
 

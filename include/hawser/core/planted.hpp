@@ -90,7 +90,12 @@ namespace hawser::inline v0::detail {
     X(exceptions_told_once, "6: exceptions are told again until they are known")                   \
     X(poison_stalls, "6: a rejected message does not stall the window")                            \
     X(part_misplaced, "8: a part follows the one before it")                                       \
-    X(part_resumed_blindly, "8: on a new link a message in parts begins anew")
+    X(part_resumed_blindly, "8: on a new link a message in parts begins anew")                     \
+    X(class_starves, "3: no class of priority starves")                                            \
+    X(numbered_expired, "3: a message with a number does not expire")                              \
+    X(numbered_replaced, "3: a message with a number is not replaced")                             \
+    X(expiry_forgotten, "22: what has waited for its time to live ends expired")                   \
+    X(replaced_untold, "22: who is replaced is told")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {

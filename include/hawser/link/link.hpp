@@ -27,6 +27,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 namespace hawser::inline v0::detail {
 
@@ -61,6 +63,7 @@ using transaction_handler = std::function<std::error_code(store_transaction&, co
 
 using send_completion = completion<std::error_code, outcome>;
 using enqueue_completion = completion<std::error_code, ticket>;
+using batch_completion = completion<std::error_code, ticket_range>;
 using receive_completion = completion<std::error_code, message>;
 using plain_completion = completion<std::error_code>;
 
@@ -73,21 +76,55 @@ struct send_waiter final : session::outcome_waiter {
     bool sent_it;          // the operation brought the message, so cancelling it may withdraw that
 };
 
-/// A message that waits for room in the queue, with the operation that brought it.
+/// What an application hands in: one message, or several for all or nothing.
+struct submission {
+    message body{};
+    std::vector<message> batch{};  // instead of `body`
+    send_options how{};
+
+    [[nodiscard]] std::size_t count() const noexcept { return batch.empty() ? 1 : batch.size(); }
+    [[nodiscard]] std::size_t footprint() const noexcept { return batch.empty() ? session::footprint(body, how) : footprint(batch, how); }
+    [[nodiscard]] static std::size_t footprint(std::span<const message> bodies, const send_options& how) noexcept {
+        std::size_t bytes = 0;
+        for (const message& m : bodies) bytes += session::footprint(m, how);
+        return bytes;
+    }
+};
+
+/// It waits for room in the queue, with the operation that brought it.
 struct blocked_send {
     std::uint64_t serial = 0;
-    message body{};
-    std::string key{};
-    send_completion send{};        // one of the two
+    submission what{};
+    send_completion send{};        // one of the three
     enqueue_completion enqueue{};
+    batch_completion batch{};
+
+    void complete(std::error_code ec, outcome o) {
+        send(ec, o);
+        enqueue(ec, ticket{});
+        batch(ec, ticket_range{});
+    }
+};
+
+/// Whether something goes into the queue.
+struct admitted {
+    std::error_code error{};  // `would_block`: it has to wait
+    bool dropped = false;     // it is taken, and ends `dropped`
 };
 
 /// An operation that completes when its message is accepted (durable, where the store is).
 struct accepted_enqueue {
     std::uint64_t serial = 0;
     std::uint64_t lsn = 0;
-    hawser::ticket ticket{};
-    enqueue_completion done{};
+    ticket_range tickets{};
+    enqueue_completion one{};    // one of the two
+    batch_completion several{};
+
+    void complete(std::error_code ec, bool with_tickets) {
+        one(ec, with_tickets ? tickets.first : ticket{});
+        several(ec, with_tickets ? tickets : ticket_range{});
+    }
+    [[nodiscard]] bool waits() const noexcept { return one || several; }
 };
 
 /// What a listener that drains tells one of its links.
@@ -112,7 +149,7 @@ template <class P>
 class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
-/// what says otherwise. Split by concern: link_dial.hpp, link_leave.hpp, link_send.hpp, link_receive.hpp,
+/// what says otherwise. Split by concern: link_dial.hpp, link_leave.hpp, link_send.hpp, link_overflow.hpp, link_receive.hpp,
 /// link_session.hpp, link_store.hpp, link_feed.hpp, link_end.hpp, link_cancel.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
@@ -156,11 +193,16 @@ public:
     void async_open(std::uint64_t serial, plain_completion done, bool dialled = false);
     void async_load(std::uint64_t serial, plain_completion done);
     void close(close_code code, std::string reason, std::uint64_t serial, plain_completion done);
-    [[nodiscard]] send_result try_send(const message& body, std::string_view key);
+    [[nodiscard]] send_result try_send(const message& body) {
+        return can_send_directly() ? send_directly(body) : try_send(body, send_options{});
+    }
+    [[nodiscard]] send_result try_send(const message& body, const send_options& how);
+    [[nodiscard]] batch_result try_send_batch(std::span<const message> bodies, const send_options& how);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
     [[nodiscard]] std::error_code try_send_datagram(const message& body);
-    void send(std::uint64_t serial, message body, std::string key, send_completion done);
-    void enqueue(std::uint64_t serial, message body, std::string key, enqueue_completion done);
+    void send(std::uint64_t serial, message body, send_options how, send_completion done);
+    void enqueue(std::uint64_t serial, message body, send_options how, enqueue_completion done);
+    void enqueue_batch(std::uint64_t serial, std::vector<message> bodies, send_options how, batch_completion done);
     void await_outcome(std::uint64_t serial, ticket t, send_completion done);
     [[nodiscard]] bool cancel_message(ticket t);
     void receive(std::uint64_t serial, receive_completion done);
@@ -214,6 +256,7 @@ public:
     }
     void set_on_state(std::function<void(const state_change&)> f) { replace(on_state_, std::move(f)); }
     void set_on_outcome(std::function<void(ticket, outcome)> f) { replace(on_outcome_, std::move(f)); }
+    void set_on_backpressure(std::function<void(bool)> f) { replace(on_backpressure_, std::move(f)); }
 
     /// The owner is gone. May be set anywhere.
     std::atomic<bool> orphaned{false};
@@ -244,7 +287,7 @@ public:
     }
     /// Queues a message of a transfer beside the overflow policy, as transfers bound what they have in the
     /// queue; returns its counter. Precondition: `takes_transfers()`.
-    [[nodiscard]] std::uint64_t send_transfer(message body) { return put(std::move(body), {}); }
+    [[nodiscard]] std::uint64_t send_transfer(message body) { return put(std::move(body), {}, false); }
     /// In a catch clause.
     void transfer_callback_threw() noexcept { handler_threw("transfer_callback_threw"); }
 
@@ -286,6 +329,7 @@ private:
     static void complete_all(ring<waiting>& list, std::error_code ec);
     static bool cancel_one(ring<waiting>& list, std::uint64_t serial, bool total);
     bool cancel_blocked(std::uint64_t serial);
+    bool cancel_together(const ticket_range& tickets);
     bool cancel_accepted(std::uint64_t serial, bool total);
     bool cancel_waiter(std::uint64_t serial, bool total);
     void maybe_close();
@@ -310,12 +354,26 @@ private:
     [[nodiscard]] bool stops_assigning() const noexcept { return leaving_ && state_ != connection_state::closing; }
 
     // link_send.hpp
-    [[nodiscard]] std::error_code admission(std::size_t size);
-    [[nodiscard]] std::uint64_t put(message body, std::string_view key);
-    void put_awaited(message body, std::string_view key, send_completion& done, std::uint64_t serial);
-    void put_accepted(message body, std::string_view key, enqueue_completion& done, std::uint64_t serial);
+    [[nodiscard]] admitted admission(const send_options& how, std::size_t size, std::size_t n = 1);
+    [[nodiscard]] admitted ask_policy(const send_options& how, std::size_t size, std::size_t n, bool its_turn);
+    [[nodiscard]] bool make_room(const send_options& how, std::size_t size, std::size_t n);
+    [[nodiscard]] bool is_blocked(std::string_view coalesce_key) noexcept;
+    [[nodiscard]] bool fits_in_place(std::size_t freed, std::size_t size) const noexcept;
+    [[nodiscard]] std::error_code batch_fault(std::span<const message> bodies, const send_options& how) const noexcept;
+    [[nodiscard]] std::uint64_t put(message body, const send_options& how, bool dropped);
+    [[nodiscard]] ticket_range put_all(std::span<const message> bodies, const send_options& how, bool dropped);
+    void put_awaited(submission& what, send_completion& done, std::uint64_t serial, bool dropped);
+    void put_accepted(submission& what, enqueue_completion& one, batch_completion& several, std::uint64_t serial, bool dropped);
+    [[nodiscard]] bool gathering() noexcept;
+    void expire_waiting();
+    void tell_pressure(bool after_writing);
     [[nodiscard]] bool direct() const noexcept;
+    [[nodiscard]] bool can_send_directly() const noexcept {
+        return direct() && blocked_.empty() && state_ != connection_state::closing;
+    }
+    [[nodiscard]] send_result send_directly(const message& body);
     void write_plain();
+    void count_loss(outcome o) noexcept;
     void report_outcomes();
     void admit_blocked();
     void take_from_senders();
@@ -430,6 +488,10 @@ private:
     bool feed_on_ = false;         // a plain connection with `options::feed`
     bool leaving_ = false;         // nothing more gets a number on this connection, which ends soon
     bool peer_leaves_ = false;     // accepting side: the client was told, and ends the connection itself
+    bool gather_over_ = false;     // they waited long enough, until the queue is empty
+    bool overflowed_ = false;      // the overflow policy ends the socket: the turn's end does it
+    bool pressed_ = false;         // something did not fit, and the queue has not drained since
+    bool told_pressed_ = false;    // and the application was told
     close_code closing_code_ = close_code::normal;
     std::string closing_reason_;
     std::atomic<std::uint64_t> last_serial_{0};
@@ -440,6 +502,7 @@ private:
     std::function<void(const state_change&)> on_state_;
     std::function<void(ticket, outcome)> on_outcome_;
     std::shared_ptr<const transaction_handler> on_transaction_;
+    std::function<void(bool)> on_backpressure_;
     std::forward_list<std::any> retired_;
 
     ring<ready_message> ready_;
@@ -466,6 +529,7 @@ private:
     time_point leave_at_ = never;          // when to begin leaving; then when to leave whatever is in flight
     time_point failed_at_ = never;         // see failed()
     time_point resume_at_ = never;
+    time_point gather_until_ = never;      // small messages wait for others
     timer_node timer_{this, on_timer<&link::on_timer_due>};
 };
 

@@ -27,6 +27,15 @@ bool link<P>::cancel_message(ticket t) {
     return true;
 }
 
+// All or none of a batch.
+template <class P>
+bool link<P>::cancel_together(const ticket_range& tickets) {
+    for (std::size_t i = 0; i < tickets.count; ++i)
+        if (!session_ || !session_->out().find_cancellable(tickets[i].counter)) return false;
+    for (std::size_t i = 0; i < tickets.count; ++i) (void)cancel_message(tickets[i]);
+    return tickets.count > 0;
+}
+
 template <class P>
 bool link<P>::cancel_operation(std::uint64_t serial, asio::cancellation_type how) {
     const bool total = is_total(how);
@@ -48,8 +57,7 @@ bool link<P>::cancel_blocked(std::uint64_t serial) {
             continue;
         }
         found = true;
-        b.send(errc::cancelled, outcome::cancelled);
-        b.enqueue(errc::cancelled, ticket{});
+        b.complete(errc::cancelled, outcome::cancelled);
         driver_.defer(*this);
     }
     return found;
@@ -59,9 +67,9 @@ template <class P>
 bool link<P>::cancel_accepted(std::uint64_t serial, bool total) {
     for (std::size_t i = 0; i < accepted_.size(); ++i) {
         accepted_enqueue& a = accepted_[i];
-        if (a.serial != serial || !a.done) continue;
-        const bool withdrawn = cancel_message(a.ticket);
-        if (withdrawn || !total) std::exchange(a.done, {})(withdrawn ? errc::cancelled : errc::detached, a.ticket);
+        if (a.serial != serial || !a.waits()) continue;
+        const bool withdrawn = cancel_together(a.tickets);
+        if (withdrawn || !total) a.complete(withdrawn ? errc::cancelled : errc::detached, true);
         return true;
     }
     return false;

@@ -77,9 +77,10 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
     const bool broken = why == errc::handler_failed || store_failed_ || why == errc::store_failed;
     stored_ = P::store::durable && store_ && !over_;
-    if (wire_) wire_->drop(broken ? close_code::internal_error : close_code::normal);
+    const auto code = why == errc::queue_full ? close_code::try_again_later : close_code::normal;
+    if (wire_) wire_->drop(broken ? close_code::internal_error : code);
     const auto gone = std::move(wire_);
-    attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = never;
+    attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = gather_until_ = never;
     link_ready_ = false;
     heartbeat_.stop();
     timer_.cancel();
@@ -117,8 +118,7 @@ template <class P>
 void link<P>::fail_operations(std::error_code why) {
     while (!blocked_.empty()) {
         blocked_send b = blocked_.pop_front();
-        b.send(why, outcome::cancelled);
-        b.enqueue(why, ticket{});
+        b.complete(why, outcome::cancelled);
     }
     complete_all(openers_, why);
     complete_all(loaders_, why);
@@ -142,7 +142,7 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     timer_.cancel();
     if (dial_ && dial_->permit) breaker_.release(*dial_->permit, driver_.now());
     const std::error_code aborted = asio::error::operation_aborted;
-    while (!accepted_.empty()) accepted_.pop_front().done(aborted, ticket{});
+    while (!accepted_.empty()) accepted_.pop_front().complete(aborted, false);
     if (!final) stored_ = P::store::durable && store_ && !over_;
     if (session_) {
         if (!final) tell_host(session_->in().durable_accepted());
@@ -192,6 +192,7 @@ void link<P>::abandon() noexcept {
     const auto message_function = std::exchange(on_message_, nullptr);
     const auto state_function = std::exchange(on_state_, nullptr);
     const auto outcome_function = std::exchange(on_outcome_, nullptr);
+    const auto pressure_function = std::exchange(on_backpressure_, nullptr);
     const auto retired = std::move(retired_);
     const auto gone = std::move(wire_);
     const auto session = std::move(session_);

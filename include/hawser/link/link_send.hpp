@@ -4,57 +4,50 @@
 #pragma once
 
 #include <hawser/link/link.hpp>
+#include <hawser/link/link_overflow.hpp>
 
 namespace hawser::inline v0::detail {
-
-// Whether one more message goes in: none, `would_block` (wait), or why not.
-template <class P>
-std::error_code link<P>::admission(std::size_t size) {
-    if (state_ == connection_state::closed || state_ == connection_state::failed)
-        return final_error_ ? final_error_ : make_error_code(errc::closed);
-    if (state_ == connection_state::closing) return errc::closed;
-    if (!link_ready_ && options_->feed.offline == offline_sends::refuse) {
-        count(counter::queue_rejected);
-        return errc::not_connected;
-    }
-    if (!blocked_.empty() || awaits_store()) return errc::would_block;
-    const bool was_paused = overflow_.paused();
-    switch (overflow_.on_enqueue(queued_bytes(), queued_messages(), size)) {
-    case overflow_action::accept: return {};
-    case overflow_action::reject: count(counter::queue_rejected); return errc::queue_full;
-    case overflow_action::wait: break;
-    }
-    if (!was_paused) count(counter::queue_paused);
-    return errc::would_block;
-}
 
 // Plain mode with an empty queue: straight into the connection's buffer.
 template <class P>
 HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
     return link_ready_ && !session_on_ && wire_ && wire_->is_open() && !wire_->backed_up() &&
-           (!session_ || session_->out().drained());
+           options_->gather_delay <= milliseconds{0} && (!session_ || session_->out().drained());
 }
 
 template <class P>
-std::uint64_t link<P>::put(message body, std::string_view key) {
+std::uint64_t link<P>::put(message body, const send_options& how, bool dropped) {
     driver_.defer(*this);
-    return outbox().enqueue(std::move(body), key, nullptr, driver_.now());
+    if (dropped) return outbox().intake().enqueue_dropped(driver_.now());
+    return outbox().enqueue(std::move(body), how, nullptr, driver_.now());
+}
+
+template <class P>
+ticket_range link<P>::put_all(std::span<const message> bodies, const send_options& how, bool dropped) {
+    if (!dropped) {
+        driver_.defer(*this);
+        return {{outbox().intake().enqueue_batch(bodies, how, driver_.now())}, bodies.size()};
+    }
+    ticket_range all{{outbox().next_counter()}, 0};
+    while (all.count < bodies.size()) (void)put({}, how, true), ++all.count;
+    return all;
 }
 
 // The operation is taken when nothing can fail any more.
 template <class P>
-void link<P>::put_awaited(message body, std::string_view key, send_completion& done, std::uint64_t serial) {
+void link<P>::put_awaited(submission& what, send_completion& done, std::uint64_t serial, bool dropped) {
     auto waiter = std::make_unique<send_waiter>(send_completion(), serial, true);
-    const std::uint64_t counter = put(std::move(body), key);
+    const std::uint64_t counter = put(std::move(what.body), what.how, dropped);
     waiter->done = std::move(done);
     (void)outbox().add_waiter(counter, std::move(waiter));
 }
 
 template <class P>
-void link<P>::put_accepted(message body, std::string_view key, enqueue_completion& done, std::uint64_t serial) {
+void link<P>::put_accepted(submission& what, enqueue_completion& one, batch_completion& several, std::uint64_t serial, bool dropped) {
     accepted_.reserve_one();
-    const ticket t{put(std::move(body), key)};
-    (void)accepted_.push_back({serial, session_->last_lsn(), t, std::move(done)});
+    const ticket_range t = what.batch.empty() ? ticket_range{{put(std::move(what.body), what.how, dropped)}, 1}
+                                              : put_all(what.batch, what.how, dropped);
+    (void)accepted_.push_back({serial, session_->last_lsn(), t, std::move(one), std::move(several)});
 }
 
 template <class P>
@@ -69,16 +62,28 @@ send_result link<P>::try_send(byte_view bytes, message_kind kind) {
 }
 
 template <class P>
-send_result link<P>::try_send(const message& body, std::string_view key) {
-    if (key.size() > session::max_key_size) return {errc::invalid_argument, {}};
-    if (auto ec = admission(session::outbox::footprint(body))) return {ec, {}};
-    if (direct()) {
-        const auto op = body.is_text() ? ws::opcode::text : ws::opcode::binary;
-        if (auto ec = wire_->send(op, {}, body)) return {ec, {}};
-        count_sent(body.size());
-        return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
-    }
-    return {{}, {put(body, key)}};
+send_result link<P>::try_send(const message& body, const send_options& how) {
+    if (!how.valid()) return {errc::invalid_argument, {}};
+    const admitted a = admission(how, session::footprint(body, how));
+    if (a.error) return {a.error, {}};
+    if (direct()) return send_directly(body);
+    return {{}, {put(body, how, a.dropped)}};
+}
+
+template <class P>
+send_result link<P>::send_directly(const message& body) {
+    const auto op = body.is_text() ? ws::opcode::text : ws::opcode::binary;
+    if (auto ec = wire_->send(op, {}, body)) return {ec, {}};
+    count_sent(body.size());
+    return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
+}
+
+template <class P>
+batch_result link<P>::try_send_batch(std::span<const message> bodies, const send_options& how) {
+    if (const auto fault = batch_fault(bodies, how)) return {fault, {}};
+    const admitted a = admission(how, submission::footprint(bodies, how), bodies.size());
+    if (a.error) return {a.error, {}};
+    return {{}, put_all(bodies, how, a.dropped)};
 }
 
 template <class P>
@@ -92,36 +97,55 @@ std::error_code link<P>::try_send_datagram(const message& body) {
 }
 
 template <class P>
-void link<P>::send(std::uint64_t serial, message body, std::string key, send_completion done) {
-    if (key.size() > session::max_key_size) return done(errc::invalid_argument, outcome::refused);
-    const auto ec = admission(session::outbox::footprint(body));
-    if (ec == errc::would_block) {
+void link<P>::send(std::uint64_t serial, message body, send_options how, send_completion done) {
+    if (!how.valid()) return done(errc::invalid_argument, outcome::refused);
+    submission what{std::move(body), {}, std::move(how)};
+    const admitted a = admission(what.how, what.footprint());
+    if (a.error == errc::would_block) {
         if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, outcome::refused);
-        (void)blocked_.push_back({serial, std::move(body), std::move(key), std::move(done), {}});
-    } else if (ec) {
-        done(ec, outcome::refused);
+        (void)blocked_.push_back({serial, std::move(what), std::move(done), {}, {}});
+    } else if (a.error) {
+        done(a.error, outcome::refused);
     } else if (direct()) {
-        const send_result r = try_send(body, key);
+        const send_result r = try_send(what.body, what.how);
         done(r.error, r ? outcome::written : outcome::refused);
     } else {
-        put_awaited(std::move(body), key, done, serial);
+        put_awaited(what, done, serial, a.dropped);
     }
 }
 
 template <class P>
-void link<P>::enqueue(std::uint64_t serial, message body, std::string key, enqueue_completion done) {
-    if (key.size() > session::max_key_size) return done(errc::invalid_argument, ticket{});
-    const auto ec = admission(session::outbox::footprint(body));
-    if (ec == errc::would_block) {
+void link<P>::enqueue(std::uint64_t serial, message body, send_options how, enqueue_completion done) {
+    if (!how.valid()) return done(errc::invalid_argument, ticket{});
+    submission what{std::move(body), {}, std::move(how)};
+    const admitted a = admission(what.how, what.footprint());
+    batch_completion none;
+    if (a.error == errc::would_block) {
         if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket{});
-        (void)blocked_.push_back({serial, std::move(body), std::move(key), {}, std::move(done)});
-    } else if (ec) {
-        done(ec, ticket{});
+        (void)blocked_.push_back({serial, std::move(what), {}, std::move(done), {}});
+    } else if (a.error) {
+        done(a.error, ticket{});
     } else if (direct()) {
-        const send_result r = try_send(body, key);
+        const send_result r = try_send(what.body, what.how);
         done(r.error, r.ticket);
     } else {
-        put_accepted(std::move(body), key, done, serial);
+        put_accepted(what, done, none, serial, a.dropped);
+    }
+}
+
+template <class P>
+void link<P>::enqueue_batch(std::uint64_t serial, std::vector<message> bodies, send_options how, batch_completion done) {
+    if (const auto fault = batch_fault(bodies, how)) return done(fault, ticket_range{});
+    submission what{{}, std::move(bodies), std::move(how)};
+    const admitted a = admission(what.how, what.footprint(), what.count());
+    enqueue_completion none;
+    if (a.error == errc::would_block) {
+        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket_range{});
+        (void)blocked_.push_back({serial, std::move(what), {}, {}, std::move(done)});
+    } else if (a.error) {
+        done(a.error, ticket_range{});
+    } else {
+        put_accepted(what, none, done, serial, a.dropped);
     }
 }
 
@@ -141,6 +165,7 @@ template <class P>
 void link<P>::write_plain() {
     if (!session_) return;
     begin_commit();
+    if (link_ready_ && gathering()) return;
     while (link_ready_ && wire_ && wire_->is_open() && !wire_->backed_up()) {
         // Its end first: that may fail, and what was sent must not be sent again.
         const auto body = session_->out().begin_plain();
@@ -164,24 +189,33 @@ void link<P>::commit_now() {
 }
 
 template <class P>
+void link<P>::count_loss(outcome o) noexcept {
+    switch (o) {
+    case outcome::rejected: return count(counter::messages_rejected);
+    case outcome::unknown: return count(counter::messages_unknown);
+    case outcome::cancelled: return count(counter::messages_cancelled);
+    case outcome::expired: return count(counter::messages_expired);
+    case outcome::replaced: return count(counter::messages_replaced);
+    case outcome::dropped: return count(counter::messages_dropped);
+    default: return;
+    }
+}
+
+template <class P>
 void link<P>::report_outcomes() {
     if (!session_) return;
     const time_point now = driver_.now();
     while (!accepted_.empty() && accepted_.front().lsn <= session_->durable_lsn()) {
         accepted_enqueue a = accepted_.pop_front();
-        a.done({}, a.ticket);
+        a.complete({}, true);
     }
     while (auto f = session_ ? session_->out().pop_finished() : std::nullopt) {
         if (f->result == outcome::acknowledged || f->result == outcome::duplicate) {
             if (!planted(bug::acknowledged_not_counted)) count(counter::messages_acknowledged);
             objects_.metrics.record(histogram::ack_latency, now - f->enqueued);
             if (dial_) dial_->reconnect.on_progress(now);
-        } else if (f->result == outcome::rejected) {
-            count(counter::messages_rejected);
-        } else if (f->result == outcome::unknown) {
-            count(counter::messages_unknown);
-        } else if (f->result == outcome::cancelled) {
-            count(counter::messages_cancelled);
+        } else {
+            count_loss(f->result);
         }
         for (auto w = std::move(f->waiters); w; w = std::move(w->next))
             static_cast<send_waiter&>(*w).done(error_of(f->result), f->result);
@@ -192,20 +226,6 @@ void link<P>::report_outcomes() {
         } catch (...) {
             handler_threw("on_outcome_threw");
         }
-    }
-}
-
-template <class P>
-void link<P>::admit_blocked() {
-    if (awaits_store()) return;
-    if (overflow_.paused() && !overflow_.on_drained(queued_bytes(), queued_messages())) return;
-    while (!blocked_.empty() && state_ != connection_state::closed && state_ != connection_state::failed) {
-        const std::size_t size = session::outbox::footprint(blocked_.front().body);
-        if (overflow_.on_enqueue(queued_bytes(), queued_messages(), size) != overflow_action::accept) return;
-        blocked_send& b = blocked_.front();
-        if (b.send) put_awaited(b.body, b.key, b.send, b.serial);
-        else put_accepted(b.body, b.key, b.enqueue, b.serial);
-        (void)blocked_.pop_front();
     }
 }
 
@@ -233,12 +253,15 @@ void link<P>::take_from_senders() {
     if (is_final()) return count(counter::messages_cancelled, queue->close());
     // What does not fit stays there, in its own bounds.
     while (blocked_.empty() && !overflow_.paused() && !awaits_store()) {
-        auto body = queue->pop([this](const message& m) {
-            return options_->queue.fits(queued_bytes(), queued_messages(), session::outbox::footprint(m));
+        auto next = queue->pop([this](const handed_over& h) {
+            const std::size_t size = h.how ? session::footprint(h.body, *h.how) : session::footprint(h.body);
+            return options_->queue.fits(queued_bytes(), queued_messages(), size);
         });
-        if (!body) return;
-        if (direct()) (void)try_send(*body, {});
-        else (void)put(std::move(*body), {});
+        if (!next) return;
+        const send_options usual;
+        const send_options& how = next->how ? *next->how : usual;
+        if (direct()) (void)try_send(next->body, how);
+        else (void)put(std::move(next->body), how, false);
     }
 }
 

@@ -29,6 +29,7 @@ session::endpoint& link<P>::session(std::string_view stream) {
     o.session_ttl = options_->session_ttl;
     o.features = options_->session_features;
     o.part_size = options_->part_size;
+    o.max_age = options_->queue.max_age;
     // An origin that is not unique would let the peer take new messages for old ones: one of
     // zeros, for want of randomness, is refused before a session begins.
     if (options_->session != session_mode::off && !driver_.entropy().take(o.origin)) o.origin = {};
@@ -44,7 +45,7 @@ template <class P>
 void link<P>::write_session() {
     if (!session_) return;
     const bool can_write = wire_ && wire_->is_open() && !close_sent_;
-    if (can_write && !wire_->backed_up() && !stops_assigning()) session_->assign(wire_->room());
+    if (can_write && !wire_->backed_up() && !stops_assigning() && !gathering()) session_->assign(wire_->room());
     begin_commit();
     while (can_write && wire_ && wire_->is_open() && !wire_->backed_up()) {
         const auto frame = session_->next_frame();
@@ -59,6 +60,11 @@ void link<P>::write_session() {
                 if (!frame->more) count(counter::messages_replayed);
                 count(counter::bytes_sent, size);
             }
+        }
+        if (!ec && frame->more && !wire_->backed_up()) {
+            // Between the parts of a large message others have their turn.
+            session_->assign(wire_->room());
+            begin_commit();
         }
         if (!ec) continue;
         // The frame is lost to this link and is sent again on the next one.
@@ -186,15 +192,20 @@ void link<P>::run() {
 template <class P>
 void link<P>::end_of_turn() {
     if (std::exchange(handler_failed_, false)) finish(connection_state::failed, errc::handler_failed, {});
+    if (std::exchange(overflowed_, false)) finish(connection_state::failed, errc::queue_full, {});
     if (is_final()) end_messages();
     if (is_final()) close_store();
+    tell_pressure(false);
+    if (orphaned) return;
     const auto retired = std::move(retired_);
     drain_ready();
     take_from_senders();
     admit_blocked();
+    expire_waiting();
     if (session_on_ || (session_ && store_)) write_session();
     if (!session_on_) write_plain();
     report_outcomes();
+    tell_pressure(true);
     admit_blocked();
     if (orphaned) return;
     // The queue may have shrunk, and no other event may follow.
@@ -206,10 +217,14 @@ void link<P>::end_of_turn() {
 
 template <class P>
 void link<P>::rearm() {
-    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_});
-    first = std::min(first, leave_at_);
+    if (queued_messages() == 0) {
+        gather_over_ = false;
+        gather_until_ = never;
+    }
+    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_, leave_at_, gather_until_});
     if (link_ready_) first = std::min(first, heartbeat_.deadline());
-    if (session_) first = std::min(first, session_->deadline());
+    // What a store keeps of a socket that ended waits for the next one.
+    if (session_ && !is_final()) first = std::min(first, session_->deadline());
     if (dial_ && dial_->feed) first = std::min(first, dial_->feed->deadline());
     if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
 }
@@ -231,6 +246,11 @@ void link<P>::expire(time_point now) {
         if (std::exchange(broken_, false)) break_off(errc::out_of_memory);
     }
     if (leave_at_ <= now) begin_leaving(now);
+    if (gather_until_ <= now) {
+        gather_until_ = never;
+        gather_over_ = true;
+        driver_.defer(*this);
+    }
     if (retry_at_ <= now) start_attempt();
     if (attach_deadline_ <= now && wire_) {
         wire_->drop(session_on_ ? close_code::attach_timeout : close_code::none);
@@ -244,6 +264,7 @@ void link<P>::expire(time_point now) {
     if (dial_ && dial_->feed && dial_->feed->deadline() <= now) expire_feed(now);
     if (session_ && session_->deadline() <= now) {
         session_->on_time(now);
+        expire_waiting();
         driver_.defer(*this);
     }
     rearm();

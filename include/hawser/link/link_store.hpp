@@ -77,7 +77,7 @@ template <class P>
 void link<P>::commit_failed(std::error_code ec) {
     store_failed_ = true;
     const std::error_code why = store_error(ec);
-    while (!accepted_.empty()) accepted_.pop_front().done(why, ticket{});
+    while (!accepted_.empty()) accepted_.pop_front().complete(why, false);
     if (host_ && is_final()) std::exchange(host_, nullptr)->on_link_settled(this, false);
     try {
         objects_.logger.log(log_level::error, "commit_failed", {{"error", ec.message()}});

@@ -6,6 +6,7 @@
 #include <hawser/core/message.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/core/ring.hpp>
+#include <hawser/core/send_options.hpp>
 #include <hawser/driver/driver.hpp>
 #include <hawser/policy/overflow.hpp>
 
@@ -16,6 +17,12 @@
 
 namespace hawser::inline v0::detail {
 
+/// A message that was handed over.
+struct handed_over {
+    message body;
+    std::unique_ptr<send_options> how{};  // absent for the usual ones
+};
+
 /// A bounded queue with many producers and one consumer, the link. Producers wake it once per
 /// change from empty to not empty. Thread safety: all members at once.
 class sender_queue : public std::enable_shared_from_this<sender_queue> {
@@ -23,7 +30,7 @@ public:
     sender_queue(const driver::executor_type& executor, const overflow_limits& limits, std::function<void()> wake)
         : executor_(executor), limits_(limits), wake_(std::move(wake)) {}
 
-    [[nodiscard]] std::error_code push(message body) {
+    [[nodiscard]] std::error_code push(message body, std::unique_ptr<send_options> how = {}) {
         const std::lock_guard lock(mutex_);
         if (closed_) return errc::closed;
         const std::size_t cost = body.footprint();
@@ -32,23 +39,23 @@ public:
         // executor is still there, and the link finds the message.
         if (!awake_) asio::post(*executor_, [self = shared_from_this()] { self->wake(); });
         awake_ = true;
-        (void)waiting_.push_back(std::move(body));
+        (void)waiting_.push_back({std::move(body), std::move(how)});
         bytes_ += cost;
         return {};
     }
     /// The link's side: the next message if `fits(it)`; nothing when empty, and then the next
     /// push wakes it.
     template <class Fits>
-    [[nodiscard]] std::optional<message> pop(Fits&& fits) {
+    [[nodiscard]] std::optional<handed_over> pop(Fits&& fits) {
         const std::lock_guard lock(mutex_);
         if (waiting_.empty()) {
             awake_ = false;
             return std::nullopt;
         }
         if (!fits(waiting_.front())) return std::nullopt;
-        message body = waiting_.pop_front();
-        bytes_ -= body.footprint();
-        return body;
+        handed_over next = waiting_.pop_front();
+        bytes_ -= next.body.footprint();
+        return next;
     }
     /// The link is gone; returns how many messages were never taken.
     std::size_t close() noexcept {
@@ -74,7 +81,7 @@ private:
     overflow_limits limits_;
     std::function<void()> wake_;
     std::mutex mutex_;
-    ring<message> waiting_;
+    ring<handed_over> waiting_;
     std::size_t bytes_ = 0;
     bool awake_ = false;
     bool closed_ = false;

@@ -28,9 +28,22 @@ template <class... N>
     const std::array<std::uint64_t, sizeof...(N)> values{static_cast<std::uint64_t>(numbers)...};
     return xxh3_64(std::as_bytes(std::span(values)), seed);
 }
-[[nodiscard]] inline std::uint64_t message_sum(std::int64_t stream, std::uint64_t counter, std::uint64_t kind, byte_view key, byte_view body) noexcept {
-    return xxh3_64(body, xxh3_64(key, row_sum(1, stream, counter, kind, key.size())));
-}
+/// The columns of hawser_message, in their order, without the checksum.
+struct sqlite_message_row {
+    std::int64_t stream = 0;
+    std::uint64_t counter = 0;
+    std::uint64_t kind = 0;
+    byte_view key{};
+    byte_view body{};
+    std::uint64_t priority = 0;
+    std::int64_t ttl = 0;  // milliseconds
+    byte_view coalesce_key{};
+
+    [[nodiscard]] std::uint64_t sum() const noexcept {
+        const std::uint64_t numbers = row_sum(1, stream, counter, kind, key.size(), priority, ttl, coalesce_key.size());
+        return xxh3_64(body, xxh3_64(coalesce_key, xxh3_64(key, numbers)));
+    }
+};
 [[nodiscard]] inline std::uint64_t number_sum(std::int64_t stream, std::uint64_t counter, std::uint64_t seq, std::uint64_t bytes) noexcept {
     return row_sum(2, stream, counter, seq, bytes);
 }
@@ -47,7 +60,7 @@ public:
     explicit sqlite_rows(sqlite3* db)
         : db_(db), find_(db, select_stream + std::string(" WHERE name=?1")),
           put_(db, "INSERT OR REPLACE INTO hawser_stream VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
-          add_message_(db, "INSERT INTO hawser_message VALUES(?1,?2,?3,?4,?5,?6)"),
+          add_message_(db, "INSERT INTO hawser_message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"),
           add_number_(db, "INSERT OR REPLACE INTO hawser_number VALUES(?1,?2,?3,?4,?5)"),
           drop_message_(db, "DELETE FROM hawser_message WHERE stream=?1 AND counter=?2"),
           drop_number_(db, "DELETE FROM hawser_number WHERE stream=?1 AND counter=?2"),
@@ -69,10 +82,10 @@ public:
         put_.bind(13, std::int64_t{i.has_position}).bind(14, stream_sum(name, r)).run();
     }
     void add_message(std::int64_t stream, const session::record& r) {
-        const byte_view key = as_bytes(r.key);
-        const auto kind = static_cast<std::uint64_t>(r.body.kind());
-        add_message_.bind(1, stream).bind(2, r.counter).bind(3, kind).bind(4, key).bind(5, r.body.bytes());
-        add_message_.bind(6, message_sum(stream, r.counter, kind, key, r.body.bytes())).run();
+        const sqlite_message_row m{stream, r.counter, static_cast<std::uint64_t>(r.body.kind()), as_bytes(r.key), r.body.bytes(),
+                                   static_cast<std::uint64_t>(r.priority), r.ttl.count(), as_bytes(r.coalesce_key)};
+        add_message_.bind(1, m.stream).bind(2, m.counter).bind(3, m.kind).bind(4, m.key).bind(5, m.body);
+        add_message_.bind(6, m.priority).bind(7, m.ttl).bind(8, m.coalesce_key).bind(9, m.sum()).run();
     }
     void add_number(std::int64_t stream, std::uint64_t counter, std::uint64_t seq, std::uint64_t bytes) {
         add_number_.bind(1, stream).bind(2, counter).bind(3, seq).bind(4, bytes);
@@ -98,13 +111,16 @@ public:
     }
 
     [[nodiscard]] std::vector<stored_message> outbox(std::int64_t stream) {
-        sqlite_statement s(db_, "SELECT m.counter,kind,key,body,seq,bytes FROM hawser_message m LEFT JOIN hawser_number n"
-                                " ON n.stream=m.stream AND n.counter=m.counter WHERE m.stream=?1 ORDER BY m.counter");
+        sqlite_statement s(db_, "SELECT m.counter,kind,key,body,seq,bytes,priority,ttl,coalesce_key FROM hawser_message m LEFT JOIN"
+                                " hawser_number n ON n.stream=m.stream AND n.counter=m.counter WHERE m.stream=?1 ORDER BY m.counter");
         std::vector<stored_message> found;
-        for (s.bind(1, stream); s.step();)
+        for (s.bind(1, stream); s.step();) {
+            expect(s.unsigned_number(6) < priority_classes && s.number(7) >= 0);
             found.push_back({.counter = s.unsigned_number(0), .seq = s.unsigned_number(4), .bytes = s.unsigned_number(5),
                              .written = !s.is_null(4), .body = message::copy(s.blob(3), static_cast<message_kind>(s.number(1))),
-                             .key = std::string(s.text(2))});
+                             .key = std::string(s.text(2)), .coalesce_key = std::string(s.text(8)), .ttl = milliseconds{s.number(7)},
+                             .priority = static_cast<message_priority>(s.number(6))});
+        }
         return found;
     }
     /// Streams whose names begin with `prefix`. Precondition: it has no character that LIKE or GLOB interprets.
@@ -131,9 +147,10 @@ public:
             const auto row = stream_of(streams);
             expect(streams.unsigned_number(13) == stream_sum(streams.text(0), row));
         }
-        sqlite_statement messages(db, "SELECT stream,counter,kind,key,body,sum FROM hawser_message");
+        sqlite_statement messages(db, "SELECT stream,counter,kind,key,body,priority,ttl,coalesce_key,sum FROM hawser_message");
         for (sqlite_statement& m = messages; m.step();)
-            expect(m.unsigned_number(5) == message_sum(m.number(0), m.unsigned_number(1), m.unsigned_number(2), m.blob(3), m.blob(4)));
+            expect(m.unsigned_number(8) == sqlite_message_row{m.number(0), m.unsigned_number(1), m.unsigned_number(2), m.blob(3), m.blob(4),
+                                                              m.unsigned_number(5), m.number(6), m.blob(7)}.sum());
         sqlite_statement numbers(db, "SELECT stream,counter,seq,bytes,sum FROM hawser_number");
         for (sqlite_statement& n = numbers; n.step();)
             expect(n.unsigned_number(4) == number_sum(n.number(0), n.unsigned_number(1), n.unsigned_number(2), n.unsigned_number(3)));

@@ -23,7 +23,8 @@ inline constexpr const char* sqlite_migrations[] = {
     " sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     // The outbox: messages, and apart from them, so that a body is written once, the numbers of those that had one.
     "CREATE TABLE hawser_message(stream INTEGER NOT NULL, counter INTEGER NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL,"
-    " body BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY(stream, counter)) STRICT, WITHOUT ROWID;"
+    " body BLOB NOT NULL, priority INTEGER NOT NULL, ttl INTEGER NOT NULL, coalesce_key BLOB NOT NULL, sum INTEGER NOT NULL,"
+    " PRIMARY KEY(stream, counter)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE hawser_number(stream INTEGER NOT NULL, counter INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " sum INTEGER NOT NULL, PRIMARY KEY(stream, counter)) STRICT, WITHOUT ROWID;",
 };

@@ -123,7 +123,7 @@ private:
         case kind::enqueued:
             if (r.counter < i.next_counter) return errc::store_corrupt;
             i.next_counter = r.counter + 1;
-            i.outbox.push_back({.counter = r.counter, .body = r.body, .key = r.key});
+            i.outbox.push_back({.counter = r.counter, .body = r.body, .key = r.key, .coalesce_key = r.coalesce_key, .ttl = r.ttl, .priority = r.priority});
             return {};
         case kind::assigned: return assign(i, r);
         case kind::finished: {

@@ -51,6 +51,8 @@ public:
         first = ::new (memory) block{first};
         l.bytes += rounded(bytes);
     }
+    /// What `allocate(bytes)` asks the general allocator for.
+    [[nodiscard]] static std::size_t taken_for(std::size_t bytes) noexcept { return bytes > max_block ? bytes : rounded(bytes); }
     /// What this thread keeps, at most; 0 frees all.
     static void limit(std::size_t bytes) noexcept {
         lists& l = mine();

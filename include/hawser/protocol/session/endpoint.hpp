@@ -13,6 +13,7 @@
 #include <hawser/protocol/session/outbox.hpp>
 #include <hawser/protocol/session/session_state.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -40,7 +41,7 @@ class endpoint {
 public:
     explicit endpoint(const endpoint_options& options)
         : options_(options), log_(options.keep_records),
-          out_(log_, {options.send_window, options.send_window_bytes, options.sequence_end}),
+          out_(log_, {options.send_window, options.send_window_bytes, options.sequence_end, options.max_age}),
           in_(log_, options.receive) {}
     endpoint(const endpoint&) = delete;
     endpoint& operator=(const endpoint&) = delete;
@@ -78,9 +79,10 @@ public:
     void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, outcome result) {
         if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now, {}, result);
     }
+    /// What waits is ended by `out().expire`.
     void on_time(time_point now) noexcept { in_.on_time(now); }
-    [[nodiscard]] time_point deadline() const noexcept {
-        return phase_ == phase::attached ? in_.ack_deadline() : never;
+    [[nodiscard]] time_point deadline() noexcept {
+        return std::min(phase_ == phase::attached ? in_.ack_deadline() : never, out_.deadline());
     }
 
     // ---- journal ---------------------------------------------------------------------------

@@ -31,6 +31,7 @@ struct endpoint_options {
     bool send_again = false;           ///< client: what a lost epoch had written is sent again, where the peer keeps ids
     std::uint64_t features = feature::all;  ///< offered or accepted; of checksums, `checksum` decides
     std::size_t part_size = 64 * 1024;      ///< a larger message leaves in parts of this size
+    duration max_age{};                ///< what waits so long expires; 0: nothing does
     std::uint64_t sequence_end = max_seq;  ///< the session ends before this number; lower only in tests
 };
 

@@ -5,9 +5,11 @@
 
 #include <hawser/core/message.hpp>
 #include <hawser/core/outcome.hpp>
+#include <hawser/core/send_options.hpp>
 #include <hawser/core/store_transaction.hpp>
 #include <hawser/protocol/session/frame.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -17,7 +19,7 @@ namespace hawser::inline v0 {
 namespace session {
 
 enum class record_kind : std::uint8_t {
-    enqueued = 1,       ///< counter, body, key: before the message is reported as accepted
+    enqueued = 1,       ///< counter, body, key, priority, coalesce_key, ttl: before the message is reported as accepted
     assigned = 2,       ///< counter, seq, bytes: before the first byte of its DATA
     finished = 3,       ///< counter, result: before the outcome is reported
     accepted = 4,       ///< epoch, from, seq, bytes, effect: before an ACK carries the position `seq`
@@ -39,6 +41,9 @@ struct record {
     std::uint64_t bytes = 0;    ///< payload bytes of the epoch in this direction, up to and with `seq`
     message body{};
     std::string key{};
+    std::string coalesce_key{};
+    milliseconds ttl{0};        ///< what was left of it, rounded up; 0: without a limit
+    message_priority priority = message_priority::normal;
     epoch_id epoch{};
     std::string state{};        ///< encoded `session_state`; a secret of the client is in it
     store_effect effect{};      ///< to be done in the same transaction
@@ -68,6 +73,11 @@ public:
     }
     /// The epoch that records belong to from here on.
     void begin_epoch(const epoch_id& epoch) noexcept { epoch_ = epoch; }
+    /// Takes back the last `n` records. Precondition: added since the last commit began.
+    void take_back(std::uint64_t n) noexcept {
+        last_ -= n;
+        if (keep_) pending_.erase(pending_.end() - static_cast<std::ptrdiff_t>(n), pending_.end());
+    }
     [[nodiscard]] bool keeps_records() const noexcept { return keep_; }
     [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
     [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }

@@ -31,7 +31,8 @@ public:
     /// The message is over. Takes its waiters. Throws std::bad_alloc, and nothing changed.
     void add(outgoing_message& m, outcome result) {
         // Only what was never written may end as if nothing had happened.
-        const bool harmless = result == outcome::cancelled || result == outcome::expired || result == outcome::refused;
+        const bool harmless = result != outcome::acknowledged && result != outcome::duplicate && result != outcome::rejected &&
+                              result != outcome::written;
         if (harmless && m.written) result = outcome::unknown;
         finished_message& f = finished_.push_back({});
         try {

@@ -3,6 +3,7 @@
 /// What a store gives back: the sum of the records of a session (see journal.hpp).
 #pragma once
 
+#include <hawser/core/send_options.hpp>
 #include <hawser/core/message.hpp>
 #include <hawser/protocol/session/frame.hpp>
 
@@ -20,6 +21,9 @@ struct stored_message {
     bool written = false;       ///< it had a number once, in this epoch or an earlier one
     message body{};             ///< the payload, with its kind
     std::string key{};          ///< idempotency key
+    std::string coalesce_key{};
+    milliseconds ttl{0};        ///< begins anew with the process; 0: without a limit
+    message_priority priority = message_priority::normal;
 };
 
 /// What became of the epoch of a stream.

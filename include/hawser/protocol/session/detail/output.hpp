@@ -133,7 +133,7 @@ inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
     d.transfer = e.body.kind() == message_kind::transfer;
     d.ack_now = out_.last_for_now();
     d.has_ack = in_.ack_useful() && in_.exceptions_kept() == 0;  // it has no room for exceptions
-    if (e.key) d.key = *e.key;
+    if (e.extras) d.key = e.extras->key;
     if (d.has_ack) d.ack = in_.ack();
     encode(head_, d, payload, checksum());
     if (d.has_ack) in_.announced();
