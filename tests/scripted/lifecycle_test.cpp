@@ -5,8 +5,9 @@
 #include "support/delaying_store.hpp"
 #include "support/world.hpp"
 
-#include <asio/bind_executor.hpp>
 #include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/ip/tcp.hpp>
 
 #include <cstdlib>
 #include <iomanip>
