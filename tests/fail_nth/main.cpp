@@ -6,6 +6,8 @@
 //   hawser_fail_nth SCENARIO KIND N once|on  one of them, with its story
 #include "fail_nth/scenarios.hpp"
 
+#include <hawser/core/message.hpp>
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@ namespace {
 using namespace fail_nth;
 
 report play(const scenario& s, plan p, bool explain) {
+    hawser::message::keep_spare(0);  // the memory of each message is asked for, and given back
     const long before = faults::live();
     faults::begin(p, explain);
     report r = s.play(explain);

@@ -65,11 +65,12 @@ struct memory_folder {
     std::size_t room = SIZE_MAX;  // bytes of one file, then ENOSPC
     std::size_t most_written = 0;
     int given_up = 0;
+    std::shared_ptr<int> alive = std::make_shared<int>();  // a sink may go with the io_context, after the folder
 };
 
 class memory_sink final : public hawser::transfer_sink {
 public:
-    memory_sink(memory_folder& where, const hawser::transfer_offer& o) : where_(where), key_(o.key), name_(o.name) {}
+    memory_sink(memory_folder& where, const hawser::transfer_offer& o) : where_(where), folder_(where.alive), key_(o.key), name_(o.name) {}
     ~memory_sink() override { detach(); }
     [[nodiscard]] std::uint64_t open(std::error_code& ec) override {
         if (where_.parts[key_].locked) {
@@ -107,7 +108,7 @@ public:
         if (how != hawser::transfer_end::interrupted) where_.parts.erase(key_);
     }
     void detach() noexcept override {
-        if (held_) part().locked = false;
+        if (held_ && !folder_.expired()) part().locked = false;
         held_ = false;
     }
     [[nodiscard]] std::error_code attach() override {
@@ -127,6 +128,7 @@ private:
     }
     memory_folder::part& part() { return where_.parts.at(key_); }
     memory_folder& where_;
+    std::weak_ptr<int> folder_;
     hawser::transfer::key_type key_;
     std::string name_;
     std::size_t read_ = 0;
