@@ -212,7 +212,9 @@ report destroy_inside(bool explain) {
 
 class failing_store {
 public:
-    static constexpr bool durable = false;  // what a store gives back after a failure is the subject of restore_test
+    // Not durable: this store gives nothing back. Store operations that fail while a session is restored are in
+    // restore_test; allocations that fail there are not tested yet.
+    static constexpr bool durable = false;
     static constexpr bool keeps_records = true;
     using transaction = hawser::store_transaction;
     explicit failing_store(std::shared_ptr<support::delaying_log> log = std::make_shared<support::delaying_log>())
