@@ -172,6 +172,9 @@ TEST_CASE("transfer: the receiving process is gone, and the next goes on with it
         out.async_send_file(path, [](std::error_code, const hawser::transfer_result&) {});
         REQUIRE(run_until(context, [&] { return arrived > 5'000'000; }));
     }
+    // What had arrived is still written.
+    context.restart();
+    context.run_for(60s);
     for (const auto& entry : fs::directory_iterator(where.path / "in")) kept = fs::file_size(entry);
     REQUIRE(kept > 5'000'000);
     server s(context, where);

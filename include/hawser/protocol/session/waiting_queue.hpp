@@ -217,7 +217,8 @@ private:
     [[nodiscard]] message_lane& lane_of(std::size_t c) noexcept { return c == normal_class ? normal_ : more_->lanes[c]; }
     // The lane whose turn it is, of those that are not empty; moves `turn` to its slot.
     [[nodiscard]] message_lane& front_lane(class_turn& turn) noexcept {
-        if (planted(bug::class_starves))
+        using hawser::detail::bug;
+        if (hawser::detail::planted(bug::class_starves))
             for (std::size_t c = 0; c < priority_classes; ++c)
                 if (lane_of(c).front()) return lane_of(c);
         for (int i = 0; i < 15; ++i, turn = turn.next())
