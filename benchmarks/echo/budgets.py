@@ -41,6 +41,8 @@ def coroutine_rows(results):
 # Each: part, work, what it is compared with, the budget, how the part says it, whether less is better.
 PART_BUDGETS = [
     ("fan_out", "fan-out 1,000 x 100 B, window 4", FLOOR, 1.20, lambda p: p["ratio"], True),
+    ("pieces", "1 MiB in pieces", FLOOR, 0.60, lambda p: p[FLOOR], True),
+    ("pieces", "1 MiB in pieces", REFERENCE, 0.75, lambda p: p.get(REFERENCE), True),
     ("sessions", "session, 1 KiB / 50 / 16", "plain", 1.30, lambda p: p["1 KiB / 50 / 16"]["ratio"], True),
     ("sessions", "session, 20 B / 50 / 1", "plain", 1.10, lambda p: p["20 B / 50 / 1"]["ratio"], True),
     ("metrics", "counting metrics, 20 B / 50 / 16", "none", 1.03, lambda p: p["ratio"], True),

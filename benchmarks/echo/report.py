@@ -86,6 +86,10 @@ def fan_out_lines(p):
     return [f"Fan-out, 1,000 x 100 B, window 4: {figure(p['first_us'])} us per delivery, the floor {figure(p['second_us'])}."]
 
 
+def piece_lines(p):
+    return [f"1 MiB in pieces: {figure(p['us'])} us, " + ", ".join(f"{v:.2f} of {k}" for k, v in p.items() if k != "us") + "."]
+
+
 def session_lines(p):
     return [f"hawser.v1, {work}: {figure(pair['first_us'])} us, plain {figure(pair['second_us'])}, ratio {pair['ratio']:.2f}."
             for work, pair in p.items()]
@@ -134,7 +138,7 @@ def durable_lines(p):
             f"SQLite alone in the same batches {p['bare_per_second']:,.0f}; both ends on disk {p['both_ends_per_second']:,.0f}."]
 
 
-PART_LINES = {"fan_out": fan_out_lines, "sessions": session_lines, "metrics": metrics_lines, "memory": memory_lines,
+PART_LINES = {"fan_out": fan_out_lines, "pieces": piece_lines, "sessions": session_lines, "metrics": metrics_lines, "memory": memory_lines,
               "heartbeats": heartbeat_lines, "allocations": allocation_lines, "threads": thread_lines, "tls": tls_lines,
               "dedup": dedup_lines, "links": link_lines, "durable": durable_lines}
 

@@ -11,10 +11,10 @@ from statistics import median
 
 from grid import Work
 from measure import say
-from servers import FLOOR, Failed, Load, Server, cores, free_port, running, wait_for
+from servers import FLOOR, REFERENCE, Failed, Load, Server, cores, free_port, known_servers, running, wait_for
 
 FAN_OUT = Work(100, 1000, 4)
-SMALL, SINGLE, MIDDLE = Work(20, 50, 16), Work(20, 50, 1), Work(1024, 50, 16)
+SMALL, SINGLE, MIDDLE, LARGE = Work(20, 50, 16), Work(20, 50, 1), Work(1024, 50, 16), Work(1 << 20, 1, 1)
 IDLE_CONNECTIONS = 10_000
 
 
@@ -36,6 +36,15 @@ def fan_out(a, build):
     ours, raw = our_server(build, "--broadcast"), Server(FLOOR, (str(build / "benchmarks/raw_epoll"), "{port}", "broadcast"))
     run = lambda server: load.run(server, FAN_OUT, a.seconds, extra=("--fan-out",))
     return paired(a.rounds, lambda: run(ours), lambda: run(raw))
+
+
+def pieces(a, build):
+    """Messages passed on as they come, against whole ones of the others."""
+    load, ours = Load(build), our_server(build, "--api", "pieces")
+    others = [s for s in known_servers(build) if s.name in ("hawser", FLOOR, REFERENCE) and Path(s.command[0]).exists()]
+    samples = [[load.run(s, LARGE, a.seconds)["server_cpu_us_per_message"] for s in (ours, *others)] for _ in range(a.rounds)]
+    return {"us": median(row[0] for row in samples),
+            **{s.name: median(row[0] / row[i] for row in samples) for i, s in enumerate(others, 1)}}
 
 
 def sessions(a, build):
@@ -197,7 +206,7 @@ def durable(a, build):
     return program_json(build, "durable_bench", "--json", *(("--rounds", "1", "--milliseconds", "200") if a.quick else ()))
 
 
-PARTS = {part.__name__: part for part in (fan_out, sessions, metrics, memory, heartbeats, allocations, threads, tls, dedup, links, durable)}
+PARTS = {part.__name__: part for part in (fan_out, pieces, sessions, metrics, memory, heartbeats, allocations, threads, tls, dedup, links, durable)}
 
 
 def measure_whole(a):

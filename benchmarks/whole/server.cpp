@@ -81,6 +81,8 @@ private:
                 const auto copy = hawser::message::copy(m.bytes, m.kind);
                 for (socket& s : sockets_) (void)s.try_send(copy);
             });
+        } else if (settings_.api == "pieces") {
+            at->on_message_piece([this, at](const hawser::message_piece& p) { pass_on(at, p); });
         } else if (counts_) {
             at->on_message([here = &*at](const hawser::message_view& m) {
                 (void)here->try_send(m);
@@ -89,6 +91,18 @@ private:
         } else {
             at->on_message([here = &*at](const hawser::message_view& m) { (void)here->try_send(m); });
         }
+    }
+    // A piece for which there is no room waits, and with it the connection.
+    void pass_on(typename std::list<socket>::iterator at, const hawser::message_piece& p) {
+        if (!at->try_send_piece(p)) return;
+        at->pause_receiving();
+        at->async_wait_writable([this, at, p, bytes = hawser::byte_vector(p.bytes.begin(), p.bytes.end())](std::error_code ec) {
+            if (ec) return;
+            auto again = p;
+            again.bytes = bytes;
+            (void)at->try_send_piece(again);
+            at->resume_receiving();
+        });
     }
     asio::awaitable<void> echo(socket s) {
         std::error_code ec;
@@ -130,12 +144,12 @@ void serve(const settings& s, std::size_t threads, bool counts) {
 
 int main(int argc, char** argv) try {
     examples::arguments args(argc, argv,
-                             "bench_server --port P [--api on_message|coroutine] [--metrics none|counting] [--threads N]\n"
+                             "bench_server --port P [--api on_message|pieces|coroutine] [--metrics none|counting] [--threads N]\n"
                              "  [--ping-ms N] [--broadcast] [--count]",
                              {"--broadcast", "--count"});
     settings s;
     s.port = static_cast<std::uint16_t>(args.number("--port", 9001, 1, 65535));
-    s.api = args.choice("--api", "on_message", {"on_message", "coroutine"});
+    s.api = args.choice("--api", "on_message", {"on_message", "pieces", "coroutine"});
     s.ping_ms = args.number("--ping-ms", 25'000, 0, 86'400'000);
     s.broadcast = args.flag("--broadcast");
     const auto threads = static_cast<std::size_t>(args.number("--threads", 1, 1, 64));

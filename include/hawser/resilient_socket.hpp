@@ -286,6 +286,28 @@ public:
     /// `message_too_big`.
     [[nodiscard]] std::error_code try_send_volatile(const message& body) { return link_->try_send_datagram(body); }
 
+    /// Plain connections only: sends a part of a message, if it can leave now. The bytes are written or copied before it
+    /// returns. From the first piece (offset 0) to the last one other messages wait. A message ends with its connection:
+    /// pieces are not kept. Never compressed. Errors, with nothing sent: `would_block` (something waits
+    /// already, or `options::max_write_buffer` is full), `not_connected`, `connection_lost` (the connection on
+    /// which the message began is gone), `closed`, `invalid_state` (in a session, or the one before has not ended),
+    /// `invalid_argument` (an empty piece that is not the last).
+    [[nodiscard]] std::error_code try_send_piece(const message_piece& piece) { return link_->try_send_piece(piece); }
+    /// Completes when the connection would take a piece: a message may begin, or the one that began may go on.
+    /// Signature: `void(std::error_code)`. Errors: `not_connected`, also when the connection is lost meanwhile;
+    /// `invalid_state` in a session; `too_many_waiters`; the reason for `failed`, `closed`. Cancelling, of any kind:
+    /// `operation_aborted`.
+    template <class Token>
+    auto async_wait_writable(Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [](auto handler, std::shared_ptr<link_type> l) {
+                detail::begin_operation<detail::plain_completion>(
+                    l, std::move(handler),
+                    [](link_type& target, std::uint64_t serial, auto done) { target.async_writable(serial, std::move(done)); });
+            },
+            token, link_);
+    }
+
     /// Completes with the outcome of a message sent before. Signature as `async_send`; errors
     /// also `unknown_ticket` (not issued here, or too old: the last 1,024 failures are kept).
     /// Cancelling, of any kind, ends the wait alone: `detached`.
@@ -317,6 +339,15 @@ public:
         guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
             l.set_on_message(detail::guard(l, "on_message", std::move(g), std::move(h)));
         });
+    }
+    /// Called with the parts of each message as they arrive, in order, so that a large one needs no memory of its own;
+    /// the view is valid during the call. `options::max_message_size` limits the whole, `message_timeout` the time from
+    /// one piece to the next. Text is judged up to the end of each piece. A connection that is lost in the middle
+    /// ends the pieces of its message: the next one has the offset 0. What waited, came in a session or for
+    /// `options::feed` is one piece. `pause_receiving` stops the reading at once. Replaces `on_message`, and is
+    /// replaced by it: of a message that has begun the rest is then not handed over.
+    void on_message_piece(std::function<void(const message_piece&)> f) {
+        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_piece(std::move(f)); });
     }
     /// Durable store only: called for each message of a session, in order, inside the transaction that makes its
     /// receive position durable. What it does through the transaction happens exactly once for each message, also

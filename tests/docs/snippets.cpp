@@ -3,7 +3,6 @@
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>
-#include <hawser/sqlite.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 #include <hawser/tls.hpp>
 #include <hawser/transfer.hpp>
@@ -322,6 +321,18 @@ void follow(asio::io_context& context) {
     hawser::resilient_socket<> link{context, options};
     link.on_message([](const hawser::message_view& m) { apply(m.text()); });
     link.connect("ws://feed.example:80/v1");
+}
+
+struct open_file {
+    void write(hawser::byte_view);
+    void finish();
+};
+
+void keep(hawser::resilient_socket<>& link, open_file& file) {
+    link.on_message_piece([&](const hawser::message_piece& p) {
+        file.write(p.bytes);
+        if (p.last) file.finish();
+    });
 }
 
 void book(std::string_view);

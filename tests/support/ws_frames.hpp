@@ -79,6 +79,8 @@ inline std::string to_text(const ws::event& e) {
             return (e.text ? "text" : "binary") + rsv + ":" + hex(e.payload);
         case ws::event_kind::ping:
             return "ping:" + hex(e.payload);
+        case ws::event_kind::piece:
+            return "piece:" + hex(e.payload);
         case ws::event_kind::pong:
             return "pong:" + hex(e.payload);
         case ws::event_kind::close:
@@ -91,16 +93,32 @@ inline std::string to_text(const ws::event& e) {
 
 using event_log = std::vector<std::string>;
 
+/// Puts the pieces of a message together again.
+struct joined_pieces {
+    void add(const ws::event& e, event_log& out) {
+        if (e.offset != bytes.size() || (e.payload.empty() && !e.last)) out.push_back("a piece out of its place");
+        hawser::append(bytes, e.payload);
+        if (!e.last) return;
+        ws::event whole = e;
+        whole.kind = ws::event_kind::message;
+        whole.payload = bytes;
+        out.push_back(to_text(whole));
+        bytes.clear();
+    }
+    byte_vector bytes;
+};
+
 /// Feeds `chunk` from memory of its exact size, which is overwritten before it is released, and
 /// drains `from`. With `pause` the rest is retained after each event, as a paused connection does.
 template <typename Reader>
-void feed_chunk(Reader& from, byte_view chunk, event_log& out, bool pause = false) {
+void feed_chunk(Reader& from, byte_view chunk, event_log& out, joined_pieces& pieces, bool pause = false) {
     const auto copy = std::make_unique<byte_vector>(chunk.begin(), chunk.end());
     from.feed(*copy);
     for (;;) {
         const ws::event e = from.next();
         if (e.kind == ws::event_kind::need_more) break;
-        out.push_back(to_text(e));
+        if (e.kind == ws::event_kind::piece) pieces.add(e, out);
+        else out.push_back(to_text(e));
         if (!pause) continue;
         from.retain();
         for (std::byte& b : *copy)
@@ -110,34 +128,45 @@ void feed_chunk(Reader& from, byte_view chunk, event_log& out, bool pause = fals
         b = std::byte{0xee};
 }
 
+/// The same where no message comes in pieces.
+template <typename Reader>
+void feed_chunk(Reader& from, byte_view chunk, event_log& out, bool pause = false) {
+    joined_pieces none;
+    feed_chunk(from, chunk, out, none, pause);
+}
+
 /// The events of `input` cut at `splits`, which ascend.
 template <typename Reader>
 event_log read_split(Reader& from, byte_view input, const std::vector<std::size_t>& splits, bool pause = false) {
     event_log out;
+    joined_pieces pieces;
     std::size_t begin = 0;
     for (const std::size_t split : splits) {
-        feed_chunk(from, input.subspan(begin, split - begin), out, pause);
+        feed_chunk(from, input.subspan(begin, split - begin), out, pieces, pause);
         begin = split;
     }
-    feed_chunk(from, input.subspan(begin), out, pause);
+    feed_chunk(from, input.subspan(begin), out, pieces, pause);
     return out;
 }
 
 /// Calls `check(event_log, label)` with the events of `input` whole, at every split in two, and byte by
-/// byte, each also with pauses.
+/// byte, each also with pauses, and also with the messages in pieces, which are put together again.
 template <typename Check>
 void at_every_split(ws::role side, const ws::reader_limits& limits, byte_view input, Check check) {
-    for (const bool pause : {false, true}) {
-        for (std::size_t split = 0; split <= input.size(); ++split) {
+    for (const bool in_pieces : {false, true})
+        for (const bool pause : {false, true}) {
+            for (std::size_t split = 0; split <= input.size(); ++split) {
+                ws::reader r(side, limits);
+                r.hand_out_pieces(in_pieces);
+                check(read_split(r, input, {split}, pause), split);
+            }
+            std::vector<std::size_t> all;
+            for (std::size_t i = 1; i < input.size(); ++i)
+                all.push_back(i);
             ws::reader r(side, limits);
-            check(read_split(r, input, {split}, pause), split);
+            r.hand_out_pieces(in_pieces);
+            check(read_split(r, input, all, pause), input.size() + 1);
         }
-        std::vector<std::size_t> all;
-        for (std::size_t i = 1; i < input.size(); ++i)
-            all.push_back(i);
-        ws::reader r(side, limits);
-        check(read_split(r, input, all, pause), input.size() + 1);
-    }
 }
 
 }  // namespace ws_test

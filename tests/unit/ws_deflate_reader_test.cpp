@@ -30,21 +30,24 @@ std::unique_ptr<ws::message_codec> codec(bool takeover = true) {
     return made;
 }
 
-// Checks the events of `input` whole, at every split in two and byte by byte, with and without pauses.
+// Checks the events of `input` whole, at every split in two and byte by byte, with and without pauses, whole and
+// in pieces that are put together again.
 void expect(role side, const byte_vector& input, const event_log& expected, const ws::reader_limits& limits = {},
             bool takeover = true) {
-    for (const bool pause : {false, true}) {
+    for (const auto& [pause, in_pieces] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
         for (std::size_t split = 0; split <= input.size(); ++split) {
             ws::reader r(side, limits, codec(takeover));
+            r.hand_out_pieces(in_pieces);
             const event_log got = read_split(r, input, {split}, pause);
             if (got == expected) continue;
-            CAPTURE(split, pause);
+            CAPTURE(split, pause, in_pieces);
             REQUIRE(got == expected);
         }
         std::vector<std::size_t> all;
         for (std::size_t i = 1; i < input.size(); ++i)
             all.push_back(i);
         ws::reader r(side, limits, codec(takeover));
+        r.hand_out_pieces(in_pieces);
         REQUIRE(read_split(r, input, all, pause) == expected);
     }
 }

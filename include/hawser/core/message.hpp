@@ -75,6 +75,17 @@ struct message_view {
     ///@}
 };
 
+/// A part of a message, as it came or as it is to be sent.
+struct message_piece {
+    byte_view bytes;                           ///< empty only where it is the last
+    message_kind kind = message_kind::binary;  ///< of the message
+    std::uint64_t offset = 0;                  ///< of the first byte in the message; 0 begins one
+    bool last = true;                          ///< it ends the message
+
+    /// Its characters. One may be split between two pieces.
+    [[nodiscard]] std::string_view text() const noexcept { return as_text(bytes); }
+};
+
 /// An owned message: a handle to shared bytes. Copies share the bytes and cost one atomic
 /// increment, so that one message may be sent to many sockets.
 /// Thread safety: distinct handles may be used from different threads.

@@ -10,6 +10,7 @@
 #include <hawser/link/link_dial.hpp>
 #include <hawser/link/link_end.hpp>
 #include <hawser/link/link_feed.hpp>
+#include <hawser/link/link_pieces.hpp>
 #include <hawser/link/link_leave.hpp>
 #include <hawser/link/link_receive.hpp>
 #include <hawser/link/link_send.hpp>

@@ -61,6 +61,8 @@ protected:
 /// `on_message_transaction`, for any store.
 using transaction_handler = std::function<std::error_code(store_transaction&, const message_view&)>;
 
+using piece_handler = std::function<void(const message_piece&)>;
+
 using send_completion = completion<std::error_code, outcome>;
 using enqueue_completion = completion<std::error_code, ticket>;
 using batch_completion = completion<std::error_code, ticket_range>;
@@ -149,7 +151,7 @@ template <class P>
 class ack_relay;
 
 /// The shell of one socket, in either role. Everything runs on the driver's strand, except
-/// what says otherwise. Split by concern: link_dial.hpp, link_leave.hpp, link_send.hpp, link_overflow.hpp, link_receive.hpp,
+/// what says otherwise. Split by concern: link_dial.hpp, link_leave.hpp, link_send.hpp, link_overflow.hpp, link_receive.hpp, link_pieces.hpp,
 /// link_session.hpp, link_store.hpp, link_feed.hpp, link_end.hpp, link_cancel.hpp.
 template <class P>
 class link final : public std::enable_shared_from_this<link<P>>,
@@ -200,6 +202,8 @@ public:
     [[nodiscard]] batch_result try_send_batch(std::span<const message> bodies, const send_options& how);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
     [[nodiscard]] std::error_code try_send_datagram(const message& body);
+    [[nodiscard]] std::error_code try_send_piece(const message_piece& piece);
+    void async_writable(std::uint64_t serial, plain_completion done);
     void send(std::uint64_t serial, message body, send_options how, send_completion done);
     void enqueue(std::uint64_t serial, message body, send_options how, enqueue_completion done);
     void enqueue_batch(std::uint64_t serial, std::vector<message> bodies, send_options how, batch_completion done);
@@ -207,10 +211,7 @@ public:
     [[nodiscard]] bool cancel_message(ticket t);
     void receive(std::uint64_t serial, receive_completion done);
     [[nodiscard]] std::optional<message> try_receive();
-    void hold(bool on) {
-        held_ = on;
-        driver_.defer(*this);
-    }
+    void hold(bool on);
     /// Cancels the operation with this serial number, if this kind of cancelling can end it; false
     /// if it does not wait here.
     [[nodiscard]] bool cancel_operation(std::uint64_t serial, asio::cancellation_type how);
@@ -249,7 +250,8 @@ public:
     [[nodiscard]] const options& settings() const noexcept { return *options_; }
 
     // On the strand.
-    void set_on_message(std::function<void(const message_view&)> f) { replace(on_message_, std::move(f)); }
+    void set_on_message(std::function<void(const message_view&)> f);
+    void set_on_piece(piece_handler f);
     void set_on_transaction(transaction_handler f) {
         on_transaction_ = f ? std::make_shared<const transaction_handler>(std::move(f)) : nullptr;
         driver_.defer(*this);
@@ -383,6 +385,7 @@ private:
     // link_receive.hpp
     void on_wire_message(wire& w, byte_view payload, bool text) override;
     void on_session_message(byte_view payload, bool text);
+    void read_on();
     void deliver(const session::action& a);
     void deliver_transfer(const session::action& a);
     void break_off(std::error_code why);
@@ -413,6 +416,13 @@ private:
     void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void accept_previous();
+
+    // link_pieces.hpp
+    void on_wire_piece(wire& w, const message_piece& piece) override;
+    void apply_pieces();
+    [[nodiscard]] bool takes_piece() const noexcept;
+    void tell_writers();
+    [[nodiscard]] bool holds_pieces() const noexcept { return held_ && on_piece_ && !session_on_ && !feed_on_; }
 
     // link_feed.hpp
     [[nodiscard]] bool await_subscription();
@@ -499,6 +509,7 @@ private:
     std::error_code final_error_;
 
     std::function<void(const message_view&)> on_message_;
+    std::shared_ptr<const piece_handler> on_piece_;  // and then `on_message_` calls it for what came whole
     std::function<void(const state_change&)> on_state_;
     std::function<void(ticket, outcome)> on_outcome_;
     std::shared_ptr<const transaction_handler> on_transaction_;
@@ -522,6 +533,7 @@ private:
     ring<waiting> openers_;
     ring<waiting> loaders_;
     ring<waiting> closers_;
+    ring<waiting> writers_;  // wait until the connection takes something
 
     time_point attach_deadline_ = never;   // connect or confirm
     time_point retry_at_ = never;

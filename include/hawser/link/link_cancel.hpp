@@ -43,7 +43,8 @@ bool link<P>::cancel_operation(std::uint64_t serial, asio::cancellation_type how
         receiver_(asio::error::operation_aborted, message{});
         return true;
     }
-    return cancel_one(openers_, serial, total) || cancel_one(loaders_, serial, total) || cancel_one(closers_, serial, total) || cancel_blocked(serial) ||
+    return cancel_one(openers_, serial, total) || cancel_one(loaders_, serial, total) || cancel_one(closers_, serial, total) ||
+           cancel_one(writers_, serial, total) || cancel_blocked(serial) ||
            cancel_accepted(serial, total) || cancel_waiter(serial, total);
 }
 

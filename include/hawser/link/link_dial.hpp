@@ -129,6 +129,7 @@ std::error_code link<P>::send_on_connect() {
 template <class P>
 void link<P>::link_up(bool resumed) {
     feed_on_ = dial_ && dial_->feed && !session_on_;
+    apply_pieces();
     if (!session_on_ && dial_)
         if (const auto ec = send_on_connect()) {
             wire_->drop();  // without a close frame, which would take along what was appended

@@ -36,7 +36,7 @@ void link<P>::close(close_code code, std::string reason, std::uint64_t serial, p
 template <class P>
 void link<P>::maybe_close() {
     if (state_ != connection_state::closing || close_sent_) return;
-    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty();
+    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty() && !(wire_ && wire_->in_message());
     if (!drained && (link_ready_ || dial_ || session_on_)) return;
     if (!link_ready_) return finish(connection_state::closed, {}, {});
     if (session_on_) {
@@ -122,6 +122,7 @@ void link<P>::fail_operations(std::error_code why) {
     }
     complete_all(openers_, why);
     complete_all(loaders_, why);
+    complete_all(writers_, why);
     complete_all(closers_, orphaned ? why : std::error_code{});
     if (receiver_ && (orphaned || ready_.empty())) receiver_(why, message{});
     if (sender_queue* q = open_senders_) count(counter::messages_cancelled, q->close());
@@ -191,6 +192,7 @@ void link<P>::abandon() noexcept {
     const auto leaver = std::move(leaver_);
     const auto message_function = std::exchange(on_message_, nullptr);
     const auto state_function = std::exchange(on_state_, nullptr);
+    const auto piece_function = std::move(on_piece_);
     const auto outcome_function = std::exchange(on_outcome_, nullptr);
     const auto pressure_function = std::exchange(on_backpressure_, nullptr);
     const auto retired = std::move(retired_);
@@ -203,6 +205,7 @@ void link<P>::abandon() noexcept {
     const auto openers = std::move(openers_);
     const auto loaders = std::move(loaders_);
     const auto closers = std::move(closers_);
+    const auto writers = std::move(writers_);
     const auto receiver = std::move(receiver_);
     const auto transfers = std::move(transfers_);
     const auto ready = std::move(ready_);

@@ -272,7 +272,12 @@ void link<P>::kept() {
 template <class P>
 void link<P>::freed(const ready_message& m) {
     ready_bytes_ -= m.body.footprint();
-    if (!wire_ || !wire_->paused() || ready_bytes_ > options_->receive_buffer_bytes / 2) return;
+    read_on();
+}
+
+template <class P>
+void link<P>::read_on() {
+    if (!wire_ || !wire_->paused() || ready_bytes_ > options_->receive_buffer_bytes / 2 || holds_pieces()) return;
     wire_->resume();
     heartbeat_.resume(driver_.now());
     if (dial_ && dial_->feed) dial_->feed->watch.resume(driver_.now());

@@ -11,7 +11,7 @@ namespace hawser::inline v0::detail {
 // Plain mode with an empty queue: straight into the connection's buffer.
 template <class P>
 HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
-    return link_ready_ && !session_on_ && wire_ && wire_->is_open() && !wire_->backed_up() &&
+    return link_ready_ && !session_on_ && wire_ && wire_->takes_messages() && !wire_->backed_up() &&
            options_->gather_delay <= milliseconds{0} && (!session_ || session_->out().drained());
 }
 
@@ -166,7 +166,7 @@ void link<P>::write_plain() {
     if (!session_) return;
     begin_commit();
     if (link_ready_ && gathering()) return;
-    while (link_ready_ && wire_ && wire_->is_open() && !wire_->backed_up()) {
+    while (link_ready_ && wire_ && wire_->takes_messages() && !wire_->backed_up()) {
         // Its end first: that may fail, and what was sent must not be sent again.
         const auto body = session_->out().begin_plain();
         if (!body) return;

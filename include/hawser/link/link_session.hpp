@@ -204,6 +204,7 @@ void link<P>::end_of_turn() {
     expire_waiting();
     if (session_on_ || (session_ && store_)) write_session();
     if (!session_on_) write_plain();
+    if (!writers_.empty()) tell_writers();
     report_outcomes();
     tell_pressure(true);
     admit_blocked();

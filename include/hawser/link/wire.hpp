@@ -92,6 +92,11 @@ public:
         if (phase_ == phase::open && !compresses() && body.size() < by_reference) return send(op, head, body.bytes());
         return send_any(op, head, body);
     }
+    /// A piece of a message, uncompressed. From the first to the last one nothing else may be sent.
+    [[nodiscard]] std::error_code send_piece(const message_piece& piece);
+    [[nodiscard]] bool in_message() const noexcept { return ws_ && ws_->in_message(); }
+    /// Whether a message may be appended.
+    [[nodiscard]] bool takes_messages() const noexcept { return phase_ == phase::open && !ws_->in_message(); }
     /// The same for a part of a message that must not be compressed.
     [[nodiscard]] std::error_code send_uncompressed(ws::opcode op, byte_view head, byte_view body) {
         return phase_ != phase::open ? make_error_code(errc::not_connected) : send_as_it_is(op, head, body);
@@ -107,6 +112,10 @@ public:
     /// written first, as far as the peer reads.
     void drop(close_code code = close_code::none, std::string_view reason = {});
 
+    /// From the next message on: those that do not lie whole in what was read come in pieces.
+    void hand_out_pieces(bool on) noexcept {
+        if (ws_) ws_->hand_out_pieces(on);
+    }
     void pause() {
         if (std::exchange(paused_, true) || !stream_) return;
         stream_->pause_reading();
@@ -212,7 +221,10 @@ private:
     [[nodiscard]] std::error_code send_any(ws::opcode op, byte_view head, const message& body);
     [[nodiscard]] std::error_code send_as_it_is(ws::opcode op, byte_view head, byte_view body);
     // Only what the system does not take is copied. An error shows again when the rest is written.
-    [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body);
+    [[nodiscard]] std::error_code send_at_once(ws::opcode op, byte_view head, byte_view body, bool fin = true);
+    [[nodiscard]] bool goes_at_once(std::size_t size) const noexcept {
+        return side_ == ws::role::server && size >= (at_last_of_read() ? at_once_last : at_once) && out_.empty();
+    }
     // Whether the last message of a read is being handled.
     [[nodiscard]] bool at_last_of_read() const noexcept { return pumping_ && ws_->unread() == 0; }
     HAWSER_IN_LINE void defer_flush() { driver_.defer(*this); }

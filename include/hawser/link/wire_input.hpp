@@ -46,6 +46,9 @@ inline void wire::handle(const ws::event& e) {
     case ws::event_kind::message:
         limits_.message = never;
         return owner_->on_wire_message(*this, e.payload, e.text);
+    case ws::event_kind::piece:
+        limits_.message = never;  // each piece has its time
+        return owner_->on_wire_piece(*this, {e.payload, e.text ? message_kind::text : message_kind::binary, e.offset, e.last});
     case ws::event_kind::pong:
     case ws::event_kind::ping:
         if (control_flood()) return fail(errc::control_flood, close_code::policy_violation);

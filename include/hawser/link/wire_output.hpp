@@ -27,20 +27,28 @@ inline std::error_code wire::send_any(ws::opcode op, byte_view head, const messa
     return {};
 }
 inline std::error_code wire::send_as_it_is(ws::opcode op, byte_view head, byte_view body) {
-    if (side_ == ws::role::server && body.size() >= (at_last_of_read() ? at_once_last : at_once) && out_.empty())
-        return send_at_once(op, head, body);
+    if (goes_at_once(body.size())) return send_at_once(op, head, body);
     if (const errc e = ws_->send(out_.tail(), op, head, body); e != errc{}) return e;
     defer_flush();
     return {};
 }
-inline std::error_code wire::send_at_once(ws::opcode op, byte_view head, byte_view body) {
+inline std::error_code wire::send_piece(const message_piece& piece) {
+    if (phase_ != phase::open) return errc::not_connected;
+    const auto begin = piece.kind == message_kind::text ? ws::opcode::text : ws::opcode::binary;
+    const auto op = piece.offset == 0 ? begin : ws::opcode::continuation;
+    if (goes_at_once(piece.bytes.size())) return send_at_once(op, {}, piece.bytes, piece.last);
+    if (const errc e = ws_->send_fragment(out_.tail(), op, piece.last, piece.bytes); e != errc{}) return e;
+    defer_flush();
+    return {};
+}
+inline std::error_code wire::send_at_once(ws::opcode op, byte_view head, byte_view body, bool fin) {
     byte_vector& out = out_.tail();
     try {
         out.reserve(ws::max_header_size + head.size() + body.size());  // nothing fails once bytes are out
     } catch (const std::bad_alloc&) {
         return errc::out_of_memory;
     }
-    if (ws_->send_header(out, op, head.size() + body.size()) == 0) return errc::closed;
+    if (ws_->send_header(out, op, head.size() + body.size(), fin) == 0) return errc::closed;
     hawser::append(out, head);
     const std::size_t front = out.size();
     const std::array<byte_view, 2> pieces{byte_view(out), body};

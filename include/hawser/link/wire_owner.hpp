@@ -5,6 +5,7 @@
 
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/close_code.hpp>
+#include <hawser/core/message.hpp>
 #include <hawser/core/time.hpp>
 #include <hawser/protocol/ws/upgrade_request.hpp>
 
@@ -33,6 +34,8 @@ public:
     /// Server: a request is complete; answer with `accept` or `reject`.
     virtual void on_wire_request(wire& w, const ws::upgrade_request& request) = 0;
     virtual void on_wire_message(wire& w, byte_view payload, bool text) = 0;
+    /// A part of a message: `wire::hand_out_pieces`.
+    virtual void on_wire_piece(wire&, const message_piece&) {}
     /// Bytes came in on an open connection, whatever they are.
     virtual void on_wire_input(wire& w) noexcept = 0;
     /// Output has drained below the limit after `backed_up()` was true.

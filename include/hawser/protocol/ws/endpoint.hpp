@@ -45,6 +45,8 @@ public:
     /// As `reader::set_spare`, `reader::read_room`.
     void set_spare(spare_blocks* spare) noexcept { reader_.set_spare(spare); }
     [[nodiscard]] byte_span read_room() noexcept { return reader_.read_room(); }
+    /// As `reader::hand_out_pieces`.
+    void hand_out_pieces(bool on) noexcept { reader_.hand_out_pieces(on); }
     /// As `reader::feed`, `reader::retain`, `reader::unread`, `reader::wanted`.
     void feed(byte_span chunk) noexcept { reader_.feed(chunk); }
     void retain() noexcept { reader_.retain(); }
@@ -59,7 +61,7 @@ public:
     /// after which the caller closes the connection without waiting for an answer.
     [[nodiscard]] event next() noexcept {
         event result = reader_.next();
-        if (result.kind != event_kind::need_more && result.kind != event_kind::message) note(result);
+        if (result.kind > event_kind::piece) note(result);
         return result;
     }
 
@@ -97,13 +99,15 @@ public:
         if (failure == errc{}) sending_message_ = !fin;
         return failure;
     }
-    /// Server role: appends the header alone of a message of `payload_size` bytes, which the
+    /// Server role: appends the header alone of a message, or a piece of one, of `payload_size` bytes, which the
     /// caller writes behind it from where they are. Returns the bytes appended, at most 10,
     /// or 0 when nothing may be sent, in the client role, and when memory ran out.
     [[nodiscard]] std::size_t send_header(byte_vector& out, opcode op, std::uint64_t payload_size,
-                                          std::uint8_t rsv = 0) noexcept {
-        if (writer_.side() == role::client || check_data(op, false) != errc{}) return 0;
-        return writer_.write_header(out, {.fin = true, .rsv = rsv, .op = op, .length = payload_size});
+                                          bool fin = true) noexcept {
+        if (writer_.side() == role::client || check_data(op, op == opcode::continuation) != errc{}) return 0;
+        const std::size_t size = writer_.write_header(out, {.fin = fin, .op = op, .length = payload_size});
+        if (size != 0) sending_message_ = !fin;
+        return size;
     }
     /// Appends a ping with a payload of at most 125 bytes.
     [[nodiscard]] errc ping(byte_vector& out, byte_view payload = {}) noexcept {
@@ -122,6 +126,8 @@ public:
 
     /// Whether messages and pings may still be sent: no close frame was sent or is due.
     [[nodiscard]] bool can_send() const noexcept { return !close_sent_ && !close_due_; }
+    /// Whether a message was begun by a piece and not ended.
+    [[nodiscard]] bool in_message() const noexcept { return sending_message_; }
     /// Whether `flush_control` has something to append.
     [[nodiscard]] bool control_due() const noexcept { return !close_sent_ && (close_due_ || pong_due_); }
     [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }

@@ -17,6 +17,7 @@ namespace ws {
 enum class event_kind : std::uint8_t {
     need_more,  ///< nothing complete is left; the chunk may be reused
     message,    ///< a whole text or binary message
+    piece,      ///< a part of one, in order, where `reader::hand_out_pieces` asked for it
     ping,       ///< a ping; an endpoint has noted it for its pong already
     pong,       ///< a pong, asked for or not
     close,      ///< the peer's close frame; nothing follows
@@ -26,12 +27,14 @@ enum class event_kind : std::uint8_t {
 /// One event. `payload` is valid until the next call on the object that returned it.
 struct event {
     event_kind kind = event_kind::need_more;
-    bool text = false;                   ///< message: text, and otherwise binary
-    std::uint8_t rsv = 0;                ///< message: the reserved bits of its first frame
+    bool text = false;                   ///< message, piece: text, and otherwise binary
+    bool last = false;                   ///< piece: it ends the message
+    std::uint8_t rsv = 0;                ///< message, piece: the reserved bits of its first frame
     bool remote = false;                 ///< close: the peer closed first (set by an endpoint)
     close_code code = close_code::none;  ///< close: the peer's, or 1005; error: the one to close with
     hawser::errc error{};                ///< error: the rule that was broken
-    byte_view payload{};                 ///< message, ping, pong; close: the reason
+    std::uint64_t offset = 0;            ///< piece: of its first byte in the message
+    byte_view payload{};                 ///< message, piece, ping, pong; close: the reason
 
     /// close: the peer's reason, at most 123 bytes of valid UTF-8.
     [[nodiscard]] std::string_view reason() const noexcept { return as_text(payload); }

@@ -71,7 +71,7 @@ public:
     /// The next event. Its payload is valid until the next call on this reader. With
     /// `need_more` everything incomplete has been copied, and the chunk is no longer used.
     [[nodiscard]] event next() noexcept {
-        if (!in_message_) message_.clear();
+        if (!in_message_ || in_pieces_) message_.clear();
         if (!in_frame_) control_.release();
         if (ended_) return starve();
         if (no_memory_) return fail(errc::out_of_memory);
@@ -93,12 +93,16 @@ public:
         }
     }
 
+    /// From the next message on: what arrives of a message that does not lie whole in a chunk is handed out at once,
+    /// and nothing is gathered. Text is judged as it goes; a character may be split between two pieces. All limits hold
+    /// for the message. A piece may be empty only where it is the last.
+    void hand_out_pieces(bool on) noexcept { pieces_ = on; }
     /// Where large messages are gathered; it must live until the last `next` or `read_room`. Null for the heap alone.
     void set_spare(spare_blocks* spare) noexcept { spare_ = spare; }
     /// Room for the next bytes of the peer where they are most of a large payload: it lies where they are gathered
     /// anyway, so that fed from there they are not copied. Otherwise, and when memory ran out, empty.
     [[nodiscard]] byte_span read_room() noexcept {
-        if (!in_frame_ || is_control(frame_.op) || inflating_ || no_memory_ || unread() != 0) return {};
+        if (!in_frame_ || is_control(frame_.op) || inflating_ || in_pieces_ || no_memory_ || unread() != 0) return {};
         if (left_ < min_room) return {};
         const std::size_t expected = message_.size() + static_cast<std::size_t>(left_);
         std::byte* const to = message_.prepare(min_room, expected, spare_);
@@ -141,6 +145,7 @@ private:
     [[nodiscard]] errc begin_frame() noexcept;
     [[nodiscard]] event read_data() noexcept;
     [[nodiscard]] event read_compressed() noexcept;
+    [[nodiscard]] event hand_out(byte_view payload) noexcept;
     [[nodiscard]] event read_control() noexcept;
     [[nodiscard]] event read_close(byte_view payload) noexcept;
     [[nodiscard]] bool take(std::byte* to, std::size_t size) noexcept;
@@ -176,6 +181,7 @@ private:
     gather_buffer message_;   // an incomplete message
     gather_buffer control_;   // an incomplete control frame, which may lie inside a message
     gather_buffer retained_;  // unread bytes of a paused connection
+    std::uint64_t passed_ = 0;  // bytes of the message that were handed out in pieces
     std::uint32_t fragments_ = 0;
     std::array<std::byte, max_header_size> head_{};  // an incomplete header
     std::uint8_t head_size_ = 0;
@@ -185,6 +191,8 @@ private:
     bool text_ = false;
     bool check_utf8_ = false;
     bool inflating_ = false;   // the message is compressed
+    bool pieces_ = false;      // `hand_out_pieces`
+    bool in_pieces_ = false;   // and so is the present message
     bool in_frame_ = false;    // a header was read, its payload was not
     bool in_message_ = false;  // a message was begun and not handed out
     bool no_memory_ = false;

@@ -116,12 +116,14 @@ inline errc reader::begin_frame() noexcept {
         rsv_ = frame_.rsv;
         check_utf8_ = text_ && rsv_ == 0 && limits_.validate_utf8;
         inflating_ = codec_ && (rsv_ & compressed_bit) != 0;
+        in_pieces_ = pieces_;
+        passed_ = 0;
         utf8_.reset();
     }
     if (inflating_) {
         // What it inflates to is limited later. Compressed data are hardly longer than that, whoever made them.
         if (frame_.length / 9 > limits_.max_message_size / 8 + 8) return errc::message_too_big;
-    } else if (frame_.length > limits_.max_message_size - message_.size()) {
+    } else if (frame_.length > limits_.max_message_size - message_.size() - passed_) {
         return errc::message_too_big;
     }
     if (frame_.op == opcode::continuation && ++fragments_ > limits_.max_fragments) return errc::message_too_big;
@@ -158,8 +160,28 @@ inline errc reader::gather(gather_buffer& into, std::size_t size, std::size_t ex
     return take(to, size) ? errc{} : errc::invalid_utf8;
 }
 
+// In pieces: what is here, which is unmasked and judged already. Nothing of the message is left behind.
+inline event reader::hand_out(byte_view payload) noexcept {
+    event result;
+    result.last = frame_.fin && !in_frame_;
+    if (result.last && check_utf8_ && !utf8_.complete()) return fail(errc::invalid_utf8);
+    if (payload.empty() && !result.last) return result;
+    result.kind = event_kind::piece;
+    result.text = text_;
+    result.rsv = static_cast<std::uint8_t>(inflating_ ? rsv_ ^ compressed_bit : rsv_);
+    result.offset = passed_;
+    result.payload = payload;
+    passed_ += payload.size();
+    if (result.last) in_message_ = in_pieces_ = false;
+    return result;
+}
+
 inline event reader::read_data() noexcept {
     if (inflating_) return read_compressed();
+    if (in_pieces_) {
+        const byte_span here{pos_, arrived()};
+        return take(pos_, here.size()) ? hand_out(here) : fail(errc::invalid_utf8);
+    }
     event result;
     errc failure{};
     if (frame_.fin && frame_.op != opcode::continuation && whole_payload_here()) {
@@ -190,12 +212,13 @@ inline event reader::read_compressed() noexcept {
     (void)take(pos_, here.size());  // unmasks; compressed data are not text
     const bool last = frame_.fin && !in_frame_;
     const std::size_t before = message_.size();
-    errc failure = codec_->inflate(message_, here, last, limits_.max_message_size);
+    errc failure = codec_->inflate(message_, here, last, limits_.max_message_size - static_cast<std::size_t>(passed_));
     if (text_ && limits_.validate_utf8 && failure != errc::out_of_memory) {
         const bool valid = utf8_.feed(message_.bytes().subspan(before));
         if (!valid || (failure == errc{} && last && !utf8_.complete())) failure = errc::invalid_utf8;
     }
     if (failure != errc{}) return fail(failure);
+    if (in_pieces_) return hand_out(message_.bytes());
     if (!last) return {};
     in_message_ = false;
     event result;
