@@ -41,6 +41,8 @@ public:
 
 protected:
     virtual ~abandonable() = default;
+    /// False also when `abandon` was called: the driver is not to be touched then.
+    [[nodiscard]] bool is_listed() const noexcept { return listed_; }
 
 private:
     friend class driver;

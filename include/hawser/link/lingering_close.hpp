@@ -71,7 +71,7 @@ private:
     void on_deadline(time_point) { finish(); }
     void abandon() noexcept override { delete this; }
     void finish() {
-        driver_.delist(*this);
+        if (is_listed()) driver_.delist(*this);
         delete this;
     }
 

@@ -11,7 +11,7 @@ template <class P>
 link<P>::~link() {
     traffic_.count(objects_.metrics);
     if (host_) host_->on_link_gone(this);
-    driver_.delist(*this);
+    if (is_listed()) driver_.delist(*this);
     if (sender_queue* q = open_senders_) (void)q->close();
     if (acks_) acks_->close();
 }

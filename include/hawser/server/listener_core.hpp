@@ -49,7 +49,7 @@ public:
         driver_.enlist(*this);
     }
     ~listener_core() {
-        driver_.delist(*this);
+        if (is_listed()) driver_.delist(*this);
         for (link<P>* l = links_; l; l = l->host_next) l->set_host(nullptr, nullptr);
     }
 

@@ -102,7 +102,7 @@ public:
         driver_.enlist(*this);
     }
     ~sqlite_opened() override {
-        driver_.delist(*this);
+        if (is_listed()) driver_.delist(*this);
         mailbox_->close();
         (*store_)->let_go(name_, this);
     }
@@ -158,7 +158,7 @@ public:
         driver_.enlist(*this);
     }
     ~sqlite_catalog() override {
-        driver_.delist(*this);
+        if (is_listed()) driver_.delist(*this);
         mailbox_->close();
     }
     void list() override {

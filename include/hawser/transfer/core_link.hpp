@@ -16,7 +16,7 @@ inline transfer_core::transfer_core(driver& d, transfer_options o)
     driver_.enlist(*this);
 }
 inline transfer_core::~transfer_core() {
-    driver_.delist(*this);
+    if (is_listed()) driver_.delist(*this);
     gate_->close();
 }
 
