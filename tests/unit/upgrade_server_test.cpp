@@ -175,11 +175,55 @@ TEST_CASE("H4, H7: not websocket or version is not 13 -> 426 with Upgrade and Se
 TEST_CASE("H8: a first byte that begins no method, or TLS, is refused at once", "[upgrade]") {
     CHECK(fed("\x16").failure().text == "TLS was sent to a port without TLS");
     CHECK(fed("\x16").failure().http_status == 400);
-    for (const char* first : {"\r", "\n", " ", "\x80", "{", "\x7f", "\t"})
+    for (const char* first : {"\n", " ", "\x80", "{", "\x7f", "\t"})
         CHECK(fed(first).failure().code == errc::bad_request);
     CHECK(fed(std::string_view("\0", 1)).state() == status::failed);
     CHECK(fed("").state() == status::need_more);
     CHECK(fed("G").state() == status::need_more);
+}
+
+TEST_CASE("RFC 9112 2.2: one empty line before the request line is passed over at every split, a second one is not",
+          "[upgrade]") {
+    const std::string text = "\r\n" + request_text();
+    at_every_split(text + "\x81\x80", [] { return server_upgrade(); }, [&](server_upgrade& server, std::size_t consumed) {
+        CHECK(server.state() == status::ready);
+        CHECK(consumed == text.size());
+        CHECK(server.request().target == "/feed?x=1");
+        CHECK(server.request().head.first_line() == "GET /feed?x=1 HTTP/1.1");
+        byte_vector out;
+        CHECK_FALSE(server.accept(out));
+    });
+    at_every_split("\r\n" + text, [] { return server_upgrade(); }, [](server_upgrade& server, std::size_t consumed) {
+        CHECK(server.failure().http_status == 400);
+        CHECK(consumed == 4);
+    });
+    at_every_split("\r\n\x16\x03\x01", [] { return server_upgrade(); }, [](server_upgrade& server, std::size_t consumed) {
+        CHECK(server.failure().http_status == 400);
+        CHECK(consumed == 3);
+    });
+    for (const char* bad : {"\rG", "\r\r", "\r\n\n", "\r\n ", "\r\n\t"}) CHECK(fed(bad).failure().code == errc::bad_request);
+    for (const char* begun : {"\r", "\r\n", "\r\nG"}) CHECK(fed(begun).state() == status::need_more);
+}
+
+TEST_CASE("H10: the empty line before a request counts as bytes of its head, and not as a field", "[upgrade]") {
+    ws::http_limits limits;
+    limits.max_head_bytes = request_text().size() + 2;
+    limits.max_headers = 5;
+    server_upgrade exact(limits);
+    feed_pieces(exact, {"\r\n" + request_text()});
+    CHECK(exact.state() == status::ready);
+    --limits.max_head_bytes;
+    server_upgrade over(limits);
+    feed_pieces(over, {"\r\n" + request_text()});
+    CHECK(over.failure().http_status == 431);
+}
+
+TEST_CASE("H1: an empty line before a HEAD request does not give its refusal a body", "[upgrade]") {
+    auto server = fed("\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    byte_vector out;
+    REQUIRE_FALSE(server.write_failure(out));
+    CHECK(as_text(out).starts_with("HTTP/1.1 405 "));
+    CHECK(as_text(out).ends_with("\r\n\r\n"));
 }
 
 TEST_CASE("H10: 20 MB of header, byte by byte -> 431 after 16 KiB and nothing is consumed after it", "[upgrade]") {

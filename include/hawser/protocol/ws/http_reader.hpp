@@ -14,13 +14,14 @@ namespace hawser::inline v0::ws {
 
 /// Limits of an HTTP/1.1 upgrade. What is over one is refused as soon as the byte over it arrives.
 struct http_limits {
-    std::size_t max_head_bytes = 16 * 1024;  ///< first line, fields and the empty line
+    std::size_t max_head_bytes = 16 * 1024;  ///< first line, fields and the empty line; also one before a request
     std::size_t max_headers = 100;           ///< field lines
     std::size_t max_target = 8 * 1024;       ///< bytes of the request target
     std::size_t max_list_elements = 32;      ///< subprotocols, extensions, parameters of an extension
 };
 
-/// Reads up to and including the empty line. Bare CR, bare LF, NUL and other control bytes, and
+/// Reads up to and including the empty line. One before the first line is passed over, as old clients send it behind
+/// the body of an earlier request (RFC 9112 section 2.2); a second one is malformed. Bare CR, bare LF, NUL and other control bytes, and
 /// folded lines are refused on the spot (RFC 9112 sections 2.2 and 5.2). Memory is bounded by
 /// `http_limits::max_head_bytes`; the time for a byte does not depend on those before it.
 class head_reader {
@@ -47,11 +48,12 @@ public:
 
     [[nodiscard]] fault why() const noexcept { return fault_; }
     [[nodiscard]] bool in_first_line() const noexcept { return lines_ == 0; }
-    /// What was gathered so far; after `complete` the whole head with its empty line.
+    /// All bytes so far.
     [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
-    /// Hands out the head and starts over with the next one.
+    /// Hands out the head with its empty line, and starts over with the next one.
     [[nodiscard]] std::string take() {
+        if (text_.starts_with("\r\n")) text_.erase(0, 2);
         size_ = lines_ = line_bytes_ = 0;
         after_cr_ = false;
         fault_ = fault::none;
@@ -64,7 +66,8 @@ private:
         if (after_cr_) {
             if (c != '\n') return fail(fault::malformed);
             after_cr_ = false;
-            if (line_bytes_ == 0) return status::complete;
+            if (line_bytes_ == 0 && lines_ != 0) return status::complete;
+            if (line_bytes_ == 0) return size_ == 2 ? status::need_more : fail(fault::malformed);
             ++lines_;
             line_bytes_ = 0;
             return status::need_more;

@@ -38,10 +38,11 @@ public:
     [[nodiscard]] status feed(byte_view chunk, std::size_t& consumed) {
         consumed = 0;
         if (state_ != status::need_more || chunk.empty()) return state_;
-        if (reader_.text().empty() && !is_token_char(as_text(chunk).front())) {
+        const char first = as_text(chunk).front();
+        if (reader_.text().empty() && !is_token_char(first) && first != '\r') {
             consumed = 1;
             // The first byte of a TLS record of type handshake, for the one mistake that is common.
-            return fail(detail::bad_request(chunk.front() == std::byte{0x16} ? "TLS was sent to a port without TLS"
+            return fail(detail::bad_request(first == '\x16' ? "TLS was sent to a port without TLS"
                                                                              : "this is not an HTTP request"));
         }
         switch (reader_.feed(chunk, consumed)) {
