@@ -84,13 +84,20 @@ struct options {
     session_mode session = session_mode::off;                   ///< whether hawser.v1 is spoken
     acceptance_mode acceptance = acceptance_mode::on_hand_off;  ///< in a session: when `acknowledged` may be told
 
-    // Time limits. Each is 1 ms to 24 h.
+    // Time limits. Each is 1 ms to 24 h, where it may be 0 it says so.
     milliseconds connect_timeout{20'000};      ///< TCP, upgrade and session together, per attempt
     milliseconds handshake_timeout{10'000};    ///< accepting side: until the upgrade and the first session frame are here
     milliseconds close_timeout{5'000};         ///< close handshake, after which the connection is dropped
     milliseconds write_stall_timeout{30'000};  ///< the peer took nothing for so long: the connection is dropped
     milliseconds message_timeout{60'000};      ///< from the first to the last fragment of a message
     milliseconds linger_timeout{2'000};        ///< after the close frame or a refusal, for the peer to end the connection
+    /// No message in either direction for so long: the connection is closed with 1001 and ends with
+    /// `errc::idle_timeout`; 0: never. Pings, pongs, acknowledgements and what else is not of the application do not
+    /// count. A message that has begun to arrive or is not all written does, and so does one that waits here while reading is
+    /// paused. Accepting side: a plain socket is `closed`; a session is `detached`, and kept for `session_ttl`. Dialling
+    /// side: the socket connects again, as after any loss, and a session is resumed; so does a client of hawser where
+    /// the listener is the one that closes.
+    milliseconds idle_timeout{0};
 
     // The connection.
     std::size_t max_message_size = 1024 * 1024;      ///< payload of a received message, bytes; 1 to 2 GiB
@@ -191,6 +198,7 @@ private:
         detail::check_range(found, prefix, "write_stall_timeout", write_stall_timeout, least, day);
         detail::check_range(found, prefix, "message_timeout", message_timeout, least, day);
         detail::check_range(found, prefix, "linger_timeout", linger_timeout, least, day);
+        detail::check_range(found, prefix, "idle_timeout", idle_timeout, milliseconds{0}, day);
         detail::check_range(found, prefix, "session_ttl", session_ttl, least, day);
         detail::check_range(found, prefix, "ack_delay", ack_delay, milliseconds{0}, milliseconds{10'000});
         detail::check_range(found, prefix, "gather_delay", gather_delay, milliseconds{0}, milliseconds{10'000});

@@ -31,6 +31,7 @@ enum class errc {
     certificate_refused = 16,    ///< the peer refused the certificate of this side, or wants one
     proxy_failed = 17,           ///< the proxy did not make the connection
     proxy_unauthorized = 18,     ///< the proxy refuses the credentials, or wants some (407)
+    idle_timeout = 19,           ///< no message in either direction for `idle_timeout`
 
     // The HTTP/1.1 upgrade.
     bad_request = 20,            ///< malformed request (400)
@@ -183,6 +184,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::certificate_refused, "the peer refused the certificate of this side, or wants one"},
     {errc::proxy_failed, "the proxy did not make the connection"},
     {errc::proxy_unauthorized, "the proxy refused the credentials"},
+    {errc::idle_timeout, "no message in either direction for idle_timeout"},
     {errc::bad_request, "malformed upgrade request"},
     {errc::bad_response, "malformed upgrade response"},
     {errc::bad_accept, "Sec-WebSocket-Accept is missing or wrong"},
@@ -275,7 +277,7 @@ inline constexpr errc_text errc_texts[] = {
 [[nodiscard]] constexpr condition condition_of(errc e) noexcept {
     switch (e) {
     case errc::connect_timeout: case errc::connection_lost: case errc::heartbeat_timeout:
-    case errc::resolve_failed: case errc::circuit_open: case errc::write_stalled:
+    case errc::idle_timeout: case errc::resolve_failed: case errc::circuit_open: case errc::write_stalled:
     case errc::close_timeout: case errc::handshake_timeout: case errc::too_many_connections:
     case errc::superseded: case errc::stale_resume: case errc::session_gap:
     case errc::session_checksum: case errc::queue_full: case errc::would_block:

@@ -75,7 +75,7 @@ enum class error_cause : std::uint8_t {
     case errc::session_ended: case errc::rejected: case errc::replaced: case errc::cancelled: case errc::detached:
     case errc::invalid_argument: case errc::invalid_state: case errc::closed: case errc::already_connecting:
     case errc::operation_in_progress: case errc::unknown_ticket: case errc::handler_failed: case errc::tls_missing:
-    case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:
+    case errc::idle_timeout: case errc::feed_stale: case errc::subscription_failed: case errc::subscription_timeout:
     case errc::transfer_refused: case errc::transfer_too_big: case errc::transfer_cancelled: case errc::transfer_superseded:
         return error_cause::application;
     }

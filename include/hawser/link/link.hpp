@@ -17,6 +17,7 @@
 #include <hawser/link/wire.hpp>
 #include <hawser/options.hpp>
 #include <hawser/policies.hpp>
+#include <hawser/policy/feed_watch.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
 #include <hawser/protocol/session/session_table.hpp>
 
@@ -456,8 +457,15 @@ private:
     void on_timer_due(time_point now);
     void expire(time_point now);
     void beat(time_point now);
+    void expire_idle(time_point now);
 
+    // A message of the application passed. The time is that of the turn, which is there already; only a send outside of
+    // any turn asks the clock.
+    void note_message() noexcept {
+        if (idle_.on()) idle_.on_useful(driver_.now());
+    }
     void count_sent(std::size_t bytes) {
+        note_message();
         if (traffic_.sent(bytes)) driver_.defer(*this);
     }
     void count_received(std::size_t bytes) {
@@ -471,6 +479,7 @@ private:
     [[no_unique_address]] typename P::breaker breaker_;
     [[no_unique_address]] typename P::heartbeat heartbeat_;
     [[no_unique_address]] typename P::overflow overflow_;
+    feed_watch idle_;  // messages in both directions, for `idle_timeout`
     std::unique_ptr<wire> wire_;
     std::unique_ptr<dialling> dial_;                // dialling side only
     std::unique_ptr<session::endpoint> session_;    // made when first needed

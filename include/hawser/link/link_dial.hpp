@@ -11,7 +11,7 @@ template <class P>
 link<P>::link(driver& d, std::shared_ptr<const options> o, policy_objects<P> objects)
     : driver_(d), options_(std::move(o)), objects_(std::move(objects)),
       breaker_(objects_.breaker ? *objects_.breaker : typename P::breaker(options_->breaker)),
-      heartbeat_(options_->heartbeat), overflow_(options_->queue) {
+      heartbeat_(options_->heartbeat), overflow_(options_->queue), idle_(options_->idle_timeout) {
     driver_.enlist(*this);
 }
 
@@ -145,6 +145,7 @@ void link<P>::announce_open(bool resumed) {
     attach_deadline_ = never;
     link_ready_ = true;
     heartbeat_.start(now);
+    idle_.start(now);
     if (dial_) {
         if (dial_->permit) (void)breaker_.on_success(*dial_->permit, now);
         dial_->permit.reset();
@@ -256,6 +257,7 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     const bool leaving = std::exchange(leaving_, false);
     attach_deadline_ = never;
     heartbeat_.stop();
+    idle_.stop();
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
     if (transfers_) transfers_->on_link_detached();

@@ -83,6 +83,7 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = gather_until_ = never;
     link_ready_ = false;
     heartbeat_.stop();
+    idle_.stop();
     timer_.cancel();
     if (dial_ && dial_->feed) dial_->feed->stop();
     if (dial_ && dial_->permit) {

@@ -61,6 +61,7 @@ void link<P>::on_wire_message(wire&, byte_view payload, bool text) {
 template <class P>
 HAWSER_OUT_OF_LINE void link<P>::on_session_message(byte_view payload, bool text) {
     try {
+        if (!payload.empty() && session::carries_payload(static_cast<session::frame_type>(payload[0]))) note_message();
         if (!text) return on_action(session_->on_frame(payload, driver_.now()));
         session::action bad;
         bad.what = session::action::kind::close_link;
@@ -141,6 +142,7 @@ void link<P>::handler_gave_up(handler_criticality how) noexcept {
 
 template <class P>
 HAWSER_IN_LINE inline void link<P>::deliver_plain(byte_view payload, bool text) {
+    note_message();
     count_received(payload.size());
     const auto kind = text ? message_kind::text : message_kind::binary;
     if (feed_on_) return deliver_feed({.bytes = payload, .kind = kind});
@@ -265,6 +267,7 @@ void link<P>::kept() {
     if (session_on_ || !wire_ || wire_->paused() || ready_bytes_ < options_->receive_buffer_bytes) return;
     wire_->pause();
     heartbeat_.suspend(driver_.now());
+    idle_.suspend();
     if (dial_ && dial_->feed) dial_->feed->watch.suspend();
 }
 
@@ -280,6 +283,7 @@ void link<P>::read_on() {
     if (!wire_ || !wire_->paused() || ready_bytes_ > options_->receive_buffer_bytes / 2 || holds_pieces()) return;
     wire_->resume();
     heartbeat_.resume(driver_.now());
+    idle_.resume(driver_.now());
     if (dial_ && dial_->feed) dial_->feed->watch.resume(driver_.now());
     driver_.defer(*this);  // its deadline is another now
 }

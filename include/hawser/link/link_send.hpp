@@ -93,7 +93,9 @@ std::error_code link<P>::try_send_datagram(const message& body) {
     if (wire_->backed_up()) return errc::would_block;
     if (body.size() > session_->peer_max_message_size()) return errc::message_too_big;
     const byte_view head = session_->datagram_head(body);
-    return head.empty() ? make_error_code(errc::not_connected) : wire_->send(ws::opcode::binary, head, body);
+    if (head.empty()) return errc::not_connected;
+    note_message();
+    return wire_->send(ws::opcode::binary, head, body);
 }
 
 template <class P>

@@ -57,6 +57,7 @@ void link<P>::write_session() {
             if (!frame->again && !frame->more) {
                 count_sent(size);
             } else {
+                note_message();
                 if (!frame->more) count(counter::messages_replayed);
                 count(counter::bytes_sent, size);
             }
@@ -159,6 +160,7 @@ void link<P>::adopt_resumed(std::unique_ptr<wire> w, const session::resume& r, c
         set_state(connection_state::detached, {.reason = errc::superseded});
     }
     heartbeat_.stop();
+    idle_.stop();
     close_sent_ = false;
     session_->detach();
     attach_deadline_ = add_saturated(driver_.now(), options_->connect_timeout);
@@ -223,7 +225,7 @@ void link<P>::rearm() {
         gather_until_ = never;
     }
     time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_, leave_at_, gather_until_});
-    if (link_ready_) first = std::min(first, heartbeat_.deadline());
+    if (link_ready_) first = std::min({first, heartbeat_.deadline(), idle_.deadline()});
     // What a store keeps of a socket that ended waits for the next one.
     if (session_ && !is_final()) first = std::min(first, session_->deadline());
     if (dial_ && dial_->feed) first = std::min(first, dial_->feed->deadline());
@@ -261,6 +263,7 @@ void link<P>::expire(time_point now) {
         link_lost(errc::connect_timeout, {}, {});
     }
     if (close_deadline_ <= now) return finish(connection_state::closed, errc::close_timeout, {});
+    if (link_ready_ && idle_.deadline() <= now) expire_idle(now);
     if (link_ready_ && heartbeat_.deadline() <= now) beat(now);
     if (dial_ && dial_->feed && dial_->feed->deadline() <= now) expire_feed(now);
     if (session_ && session_->deadline() <= now) {
@@ -285,6 +288,18 @@ void link<P>::beat(time_point now) {
         const auto gone = std::move(wire_);
         link_lost(errc::heartbeat_timeout, {close_code::abnormal, {}, false}, {});
     }
+}
+
+template <class P>
+void link<P>::expire_idle(time_point now) {
+    if (close_sent_) return idle_.stop();
+    if (wire_->in_message()) return idle_.on_useful(now);  // it has deadlines of its own
+    if (!idle_.stale(now)) return;
+    count(counter::idle_timeouts);
+    const std::error_code why = errc::idle_timeout;
+    wire_->drop(close_code::going_away, why.message());
+    const auto gone = std::move(wire_);
+    link_lost(why, {close_code::going_away, {}, false}, {});
 }
 
 }  // namespace hawser::inline v0::detail

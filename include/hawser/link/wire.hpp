@@ -137,6 +137,8 @@ public:
     [[nodiscard]] std::string remote_address() const { return stream_ ? stream_->remote_address() : std::string(); }
     [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
     [[nodiscard]] bool paused() const noexcept { return paused_; }
+    /// Whether a message is on its way: one has begun to arrive, or the system has not taken all that was written.
+    [[nodiscard]] bool in_message() const noexcept { return limits_.stall != never || (ws_ && ws_->input().in_message()); }
     /// Whether compression was agreed on.
     [[nodiscard]] bool compresses() const noexcept { return ws_ && ws_->input().codec() != nullptr; }
     /// Hands the connection to another owner.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Whether a feed still brings something: a deadline that useful messages move.
+/// Whether a feed still brings something, or a connection is of use at all: a deadline that useful messages move.
 ///
 /// | state | event | effect |
 /// |---|---|---|

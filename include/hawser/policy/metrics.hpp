@@ -32,10 +32,10 @@ enum class counter : std::uint8_t {
     pings_sent, heartbeat_timeouts, protocol_errors,
     breaker_opened, breaker_refused, queue_paused, queue_rejected, handler_failures, log_failures, accept_failures,
     handler_fallbacks, handlers_skipped, feeds_stale, subscriptions_failed, credentials_refused,
-    rejections_untold, messages_replaced, messages_dropped,
+    rejections_untold, messages_replaced, messages_dropped, idle_timeouts,
 };
 /// The names of `counter`, in its order.
-inline constexpr std::array<std::string_view, 38> counter_names{
+inline constexpr std::array<std::string_view, 39> counter_names{
     "connects_attempted", "connects_succeeded", "connects_failed", "disconnects", "reconnects",
     "messages_sent", "messages_received", "bytes_sent", "bytes_received",
     "messages_acknowledged", "messages_unknown", "messages_rejected", "messages_cancelled", "messages_expired",
@@ -44,9 +44,9 @@ inline constexpr std::array<std::string_view, 38> counter_names{
     "pings_sent", "heartbeat_timeouts", "protocol_errors",
     "breaker_opened", "breaker_refused", "queue_paused", "queue_rejected", "handler_failures", "log_failures", "accept_failures",
     "handler_fallbacks", "handlers_skipped", "feeds_stale", "subscriptions_failed", "credentials_refused",
-    "rejections_untold", "messages_replaced", "messages_dropped",
+    "rejections_untold", "messages_replaced", "messages_dropped", "idle_timeouts",
 };
-static_assert(counter_names.size() == static_cast<std::size_t>(counter::messages_dropped) + 1);
+static_assert(counter_names.size() == static_cast<std::size_t>(counter::idle_timeouts) + 1);
 
 /// What is measured in time. Append only.
 enum class histogram : std::uint8_t { ack_latency, connect_time };
