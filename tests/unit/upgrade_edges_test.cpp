@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 using namespace hawser;
 using hawser_test::feed_pieces;
@@ -109,4 +110,49 @@ TEST_CASE("C8: an argument that is refused needs nobody who asks why", "[upgrade
     CHECK(out.empty());
     where.scheme = "ws+unix";
     CHECK_FALSE(client.start(out, where, {}, {}, hawser_test::sample_nonce()));
+}
+
+TEST_CASE("H19: an allow-list can only name what a browser sends as Origin: null, or a scheme and an authority", "[upgrade]") {
+    for (const std::string good : {"null", "https://example.com", "http://localhost:8080", "http://[::1]:80", "chrome-extension://abc"}) {
+        CAPTURE(good);
+        CHECK(ws::is_origin(good));
+    }
+    for (const std::string bad : {"", "example.com", "Null", "://example.com", "ht tp://example.com", "https://", "https://example.com/path", "https://a b"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(ws::is_origin(bad));
+    }
+}
+
+TEST_CASE("RFC 9112 3.2.2: absolute-form of each scheme that can carry an upgrade, and of no other", "[upgrade]") {
+    for (const std::string scheme : {"http", "https", "ws", "wss", "WSS", "Http"}) CHECK(status_of_line("GET " + scheme + "://example.com/ HTTP/1.1") == 101);
+    for (const std::string scheme : {"", "ftp", "w", "wsss", "htt", "https:"}) CHECK(status_of_line("GET " + scheme + "://example.com/ HTTP/1.1") == 400);
+}
+
+TEST_CASE("reject: a text that has no beginning of a character where it would be cut is left out", "[upgrade]") {
+    server_upgrade server;
+    byte_vector out;
+    REQUIRE_FALSE(server.reject(out, 400, std::string(2 * ws::max_refusal_body_bytes, '\x80')));
+    CHECK(as_text(out).ends_with("Content-Length: 0\r\n\r\n"));
+}
+
+TEST_CASE("reject: the media type is not the caller's to choose", "[upgrade]") {
+    server_upgrade server;
+    byte_vector out;
+    for (const std::string name : {"Content-Type", "content-type", "Content-Length", "Connection", "Sec-WebSocket-Version", "Bad Name"})
+        CHECK(server.reject(out, 400, "x", std::vector<ws::header>{{name, "text/html"}}) == errc::invalid_argument);
+    CHECK(out.empty());
+    CHECK_FALSE(server.reject(out, 400, "x", std::vector<ws::header>{{"Content-Language", "en"}}));
+}
+
+TEST_CASE("headers: places in two heads are never the same", "[upgrade]") {
+    ws::http_head a, b;
+    REQUIRE(a.parse("x\r\nA: 1\r\nB: 2\r\n\r\n"));
+    REQUIRE(b.parse("x\r\nA: 1\r\nB: 2\r\n\r\n"));
+    CHECK(a.begin() == a.begin());
+    CHECK(a.begin() != b.begin());
+    CHECK(a.begin() != a.end());
+    auto at = a.begin();
+    CHECK((*at++).name == "A");
+    CHECK((*at).name == "B");
+    CHECK(++at == a.end());
 }

@@ -197,6 +197,21 @@ TEST_CASE("D7: connections stay inside of the budget: takeover in its first half
     CHECK(factory->accept(plain_offer, budget, again) == "permessage-deflate");
 }
 
+TEST_CASE("D7: takeover of one side alone counts as takeover; a side that cannot compress costs no compressor", "[ws][deflate]") {
+    for (const deflate_options& one : {deflate_options{.context_takeover = false}, deflate_options{.peer_context_takeover = false}}) {
+        const auto factory = hawser::deflate(one);
+        const auto cost = [&](bool own, bool peer) { return dynamic_cast<const ws::deflate_compression&>(*factory).cost({15, 15, own, peer}); };
+        const std::size_t bytes = cost(one.context_takeover, one.peer_context_takeover);
+        const auto takes = [&](std::size_t limit) {
+            std::unique_ptr<ws::message_codec> codec;
+            return factory->accept(plain_offer, std::make_shared<ws::compression_budget>(limit), codec);
+        };
+        CHECK(takes(2 * bytes) == (one.context_takeover ? "permessage-deflate; client_no_context_takeover" : "permessage-deflate; server_no_context_takeover"));
+        CHECK(takes(cost(false, false)) == "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+        CHECK(dynamic_cast<const ws::deflate_compression&>(*factory).cost({8, 15, true, true}) == cost(false, true));
+    }
+}
+
 TEST_CASE("D7: what a codec holds at most is what it reserves, whatever the window", "[ws][deflate]") {
     for (int bits = 9; bits <= 15; ++bits)
         for (const int memory_level : {1, 8, 9}) {

@@ -81,6 +81,8 @@ TEST_CASE("H18, RFC 7692 7.1: a server declines an offer with a parameter that i
                                        "server_max_window_bits=1",
                                        "server_max_window_bits=100",
                                        "server_max_window_bits=1x",
+                                       "server_max_window_bits=1-",
+                                       "server_max_window_bits=25",
                                        "client_max_window_bits=7",
                                        "client_max_window_bits=16",
                                        "client_max_window_bits=08",

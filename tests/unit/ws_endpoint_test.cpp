@@ -2,7 +2,10 @@
 #include "support/catch.hpp"
 #include "support/ws_frames.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
+#include <utility>
 
 using namespace ws_test;
 using hawser::as_bytes;
@@ -170,6 +173,8 @@ TEST_CASE("RFC 6455 5.5.1: the close handshake, begun by either side", "[ws][end
         CHECK(at_second.remote);
         CHECK(at_second.info().remote);
         CHECK(second.close_received());
+        CHECK_FALSE(second.finished());  // its answer is due
+        CHECK_FALSE(second.failed());
         CHECK_FALSE(second.can_send());
         CHECK(second.control_due());
         CHECK(second.send(answer, opcode::text, as_bytes("late")) == errc::closed);
@@ -325,4 +330,47 @@ TEST_CASE("endpoint: without a masking key nothing is appended, and what was due
     out.clear();
     CHECK(without.send(out, opcode::text, {}) == errc::random_failed);
     CHECK(out.empty());
+}
+
+TEST_CASE("endpoint: a short frame is written to where its caller has room, as `send` appends it", "[ws][endpoint]") {
+    pair_of_endpoints p;
+    const std::string text(125, 'q');
+    const byte_view all = as_bytes(text);
+    for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 32u, 63u, 64u, 65u, 124u, 125u})
+        for (const std::size_t first : {std::size_t{0}, size / 2, size}) {
+            CAPTURE(size, first);
+            byte_vector appended, room(127, std::byte{0xee});
+            REQUIRE(p.server.send(appended, opcode::text, all.first(first), all.subspan(first, size - first)) == errc{});
+            REQUIRE(p.server.send_short(room.data(), opcode::text, all.first(first), all.subspan(first, size - first)) == 2 + size);
+            CHECK(hex(byte_view(room).first(2 + size)) == hex(appended));
+            CHECK(std::all_of(room.begin() + static_cast<std::ptrdiff_t>(2 + size), room.end(), [](std::byte b) { return b == std::byte{0xee}; }));
+        }
+}
+
+TEST_CASE("endpoint: a short frame is written by no client, not inside of another message, and not after a close frame",
+          "[ws][endpoint]") {
+    pair_of_endpoints p;
+    byte_vector out, room(127, std::byte{0xee});
+    const byte_vector untouched = room;
+    CHECK(p.client.send_short(room.data(), opcode::text, as_bytes("x")) == 0);
+    CHECK(p.server.send_short(room.data(), opcode::ping, as_bytes("x")) == 0);
+    REQUIRE(p.server.send_fragment(out, opcode::text, false, as_bytes("x")) == errc{});
+    CHECK(p.server.send_short(room.data(), opcode::text, as_bytes("x")) == 0);
+    REQUIRE(p.server.send_fragment(out, opcode::continuation, true, as_bytes("x")) == errc{});
+    CHECK(p.server.send_short(room.data(), opcode::text, as_bytes("x")) == 3);
+    room = untouched;
+    REQUIRE(p.server.close(out, close_code::normal) == errc{});
+    CHECK(p.server.send_short(room.data(), opcode::text, as_bytes("x")) == 0);
+    CHECK(room == untouched);
+}
+
+TEST_CASE("RFC 6455 7.4.1: the close code that answers each violation", "[ws][endpoint]") {
+    using hawser::close_code;
+    const std::pair<errc, close_code> answers[] = {
+        {errc::invalid_utf8, close_code::invalid_payload},      {errc::bad_compression, close_code::invalid_payload},
+        {errc::message_too_big, close_code::message_too_big},   {errc::control_flood, close_code::policy_violation},
+        {errc::message_timeout, close_code::policy_violation},  {errc::out_of_memory, close_code::internal_error},
+        {errc::reserved_bits, close_code::protocol_error},      {errc::bad_mask, close_code::protocol_error},
+        {errc::bad_close_frame, close_code::protocol_error}};
+    for (const auto& [violation, code] : answers) CHECK(ws::close_code_of(violation) == code);
 }

@@ -97,6 +97,43 @@ TEST_CASE("read_room: none between messages, for small ones, and for control fra
     }
 }
 
+TEST_CASE("read_room: none in the middle of a large message while a ping in it is incomplete, or bytes of it are not taken yet",
+          "[ws][reader]") {
+    const ws::role side = ws::role::server;
+    const auto first = frame(side, ws::opcode::binary, letters(50'000), false), ping = frame(side, ws::opcode::ping, letters(100)),
+               rest = frame(side, ws::opcode::continuation, letters(100'000));
+    ws::reader r(side);
+    const auto take = [&r](byte_view some) {
+        byte_vector chunk(some.begin(), some.end());
+        r.feed(chunk);
+        return r.next().kind;
+    };
+    CHECK(r.wanted() == 0);
+    CHECK(take(first) == event_kind::need_more);
+    CHECK(take(byte_view(ping).first(20)) == event_kind::need_more);
+    CHECK(r.read_room().empty());
+    CHECK(r.wanted() == ping.size() - 20);
+    CHECK(take(byte_view(ping).subspan(20)) == event_kind::ping);
+    CHECK(r.next().kind == event_kind::need_more);
+    CHECK(take(byte_view(rest).first(1000)) == event_kind::need_more);
+    CHECK_FALSE(r.read_room().empty());
+    CHECK(r.wanted() == rest.size() - 1000);
+    byte_vector more(rest.begin() + 1000, rest.begin() + 2000);
+    r.feed(more);
+    CHECK(r.read_room().empty());
+    CHECK(r.wanted() == rest.size() - 2000);
+    r.retain();
+    CHECK(r.next().kind == event_kind::need_more);
+    CHECK_FALSE(r.read_room().empty());
+}
+
+TEST_CASE("spare memory: an empty buffer has none to give", "[ws][reader]") {
+    spare_blocks spare;
+    ws::gather_buffer nothing;
+    nothing.release(&spare);
+    CHECK(spare.bytes() == 0);
+}
+
 TEST_CASE("spare memory: a lying header gets none of its own, and the next message takes what the last one had",
           "[ws][reader]") {
     const byte_vector wire = frame(ws::role::server, ws::opcode::binary, letters(900'000));

@@ -23,12 +23,15 @@
 
 ///@{
 /// Internal: for the short common case of a function, and for the long rare one, where the compiler would weigh them
-/// alike.
-#if defined(__GNUC__)
+/// alike. Without optimisation nothing is forced into its callers: a debugger can stop there, and each branch is one.
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
 #define HAWSER_IN_LINE __attribute__((always_inline))
-#define HAWSER_OUT_OF_LINE __attribute__((noinline))
 #else
 #define HAWSER_IN_LINE
+#endif
+#if defined(__GNUC__)
+#define HAWSER_OUT_OF_LINE __attribute__((noinline))
+#else
 #define HAWSER_OUT_OF_LINE
 #endif
 ///@}

@@ -89,10 +89,8 @@ public:
                     judge(rest.subspan(taken));
                     break;
                 case head_reader::status::failed:
-                    fail(reader_.why() == head_reader::fault::too_large ||
-                                 reader_.why() == head_reader::fault::first_line_too_long
-                             ? errc::header_too_large
-                             : errc::bad_response);
+                    // Its first line may be as long as all of it: `first_line_too_long` is no fault of a response.
+                    fail(reader_.why() == head_reader::fault::too_large ? errc::header_too_large : errc::bad_response);
             }
             consumed += taken;
         }
