@@ -169,10 +169,13 @@ def tls(a, build):
         raise Failed(f"tls_bench: {done.stderr.strip()}")
     ratios = re.search(r"ratio: handshake ([\d.]+), echo ([\d.]+)", done.stdout)
     rows = re.findall(r"^(\S+) +([\d.]+) us +\d+/s +([\d.-]+) B +([\d.]+) us$", done.stdout, re.M)
+    handshakes = re.search(r"second: asio::ssl (\d+) of (\d+), hawser (\d+) of (\d+), ratio ([\d.]+)", done.stdout)
     by_name = lambda name, column: median(float(row[column]) for row in rows if row[0] == name)
+    side = lambda name, group: {"echo_us": by_name(name, 3), "idle_bytes": by_name(name, 2),
+                                "handshakes_per_cpu_s": int(handshakes[group]), "handshakes": int(handshakes[group + 1])}
     return {"handshake_ratio": float(ratios[1]), "echo_ratio": float(ratios[2]),
-            "hawser": {"echo_us": by_name("hawser", 3), "idle_bytes": by_name("hawser", 2)},
-            "asio::ssl": {"echo_us": by_name("asio::ssl", 3), "idle_bytes": by_name("asio::ssl", 2)}}
+            "handshakes_per_cpu_s_ratio": float(handshakes[5]),
+            "hawser": side("hawser", 3), "asio::ssl": side("asio::ssl", 1)}
 
 
 def program_json(build, name, *arguments):
