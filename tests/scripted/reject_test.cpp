@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // Messages that the application refuses, on whole sockets: rule 6.
 #include "support/catch.hpp"
+#include "support/restoring.hpp"
 #include "support/world.hpp"
 
 #include <map>
+#include <set>
 
 using namespace support;
 using hawser::message;
@@ -38,7 +40,110 @@ struct pair_of : world<counting> {
     std::map<std::uint64_t, outcome> outcomes;
 };
 
+// A server that rejects what is even, on a durable store, and dies at the Nth operation of that.
+struct dying_server {
+    using socket = hawser::resilient_socket<durable_policies>;
+    static constexpr std::uint64_t messages = 6;
+
+    explicit dying_server(std::uint64_t seed, hawser::milliseconds ttl = 120s)
+        : net(hawser::install_driver<hawser::testing::virtual_driver>(context, seed)), session_ttl(ttl) {
+        client.emplace(context, quick(hawser::options::reliable()),
+                       hawser::policy_objects<durable_policies>{.store = hawser::testing::durable_store(at_client)});
+        client->on_outcome([this](hawser::ticket t, outcome o) { told[t.counter].insert(o); });
+    }
+    void start() {
+        auto o = quick(hawser::options::reliable());
+        o.session_ttl = session_ttl;
+        server.emplace(context, hawser::listen_endpoint{.port = port}, hawser::listener_options{.socket = o},
+                       hawser::policy_objects<durable_policies>{.store = hawser::testing::durable_store(at_server)});
+        accept();
+    }
+    void accept() {
+        server->async_accept([this](std::error_code ec, socket s) {
+            if (ec) return;
+            auto& peer = peers.emplace_back(std::move(s));
+            peer.on_message([&peer](const hawser::message_view& m) {
+                if (m.id.counter % 2 == 0) peer.reject(m);
+            });
+            accept();
+        });
+    }
+    void kill() {
+        peers.clear();
+        server.reset();
+        net.run_for(1ms);
+    }
+    void die_at(std::uint64_t n, hawser::testing::store_fault how) {
+        at_server->on_operation = [this, n, how] {
+            if (at_server->operations != n) return hawser::testing::store_fault::none;
+            dead = true;
+            return how;
+        };
+    }
+    // One after the other, so that there is a commit for each.
+    void send() {
+        client->connect(url);
+        send_next();
+    }
+    void send_next() {
+        client->async_enqueue(message::text("m"), [this](std::error_code ec, hawser::ticket t) {
+            REQUIRE_FALSE(ec);
+            if (t.counter < messages) send_next();
+        });
+    }
+    [[nodiscard]] bool all_told() const { return told.size() == messages; }
+    void check() const {
+        for (const auto& [counter, outcomes] : told)
+            CHECK(outcomes == std::set{counter % 2 == 0 ? outcome::rejected : outcome::acknowledged});
+    }
+
+    asio::io_context context;
+    hawser::testing::virtual_driver& net;
+    std::shared_ptr<hawser::testing::stored_streams> at_client = std::make_shared<hawser::testing::stored_streams>(),
+                                                     at_server = std::make_shared<hawser::testing::stored_streams>();
+    std::optional<hawser::listener<durable_policies>> server;
+    std::list<socket> peers;
+    std::optional<socket> client;
+    std::map<std::uint64_t, std::set<outcome>> told;
+    hawser::milliseconds session_ttl;
+    bool dead = false;
+};
+
 }  // namespace
+
+TEST_CASE("rule 6: a rejection survives a crash of who rejected, wherever it dies", "[restore]") {
+    using hawser::testing::store_fault;
+    const auto how = GENERATE(store_fault::lost_before, store_fault::lost_after);
+    const bool expires = GENERATE(false, true);
+    unsigned crashes = 0;
+    for (std::uint64_t n = 2; n < 100; ++n) {
+        CAPTURE(n, static_cast<int>(how), expires);
+        dying_server d(n, expires ? 3s : 120s);
+        d.die_at(n, how);
+        d.start();
+        d.send();
+        for (int i = 0; i < 2000 && !d.dead && !d.all_told(); ++i) d.net.run_for(1ms);
+        if (!d.dead) break;
+        d.net.run_for(1ms);  // the operation is under way
+        d.kill();
+        if (expires) {
+            // The session ends while its client cannot come: its tombstone answers, from the store.
+            d.net.refuse_connections = true;
+            d.start();
+            d.net.run_for(20s);
+            d.kill();
+            d.start();
+            d.net.refuse_connections = false;
+        } else {
+            d.start();
+        }
+        for (int i = 0; i < 60'000 && !d.all_told(); ++i) d.net.run_for(1ms);
+        REQUIRE(d.all_told());
+        d.check();
+        ++crashes;
+    }
+    CHECK(crashes >= 4);
+}
 
 TEST_CASE("rule 6: a message rejected in on_message is told rejected, and those behind it pass") {
     pair_of w(hawser::acceptance_mode::on_hand_off);

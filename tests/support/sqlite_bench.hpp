@@ -173,5 +173,9 @@ inline session::record ended(int n) { return {.kind = session::record_kind::epoc
 inline session::record accepted(int n, std::uint64_t from, std::uint64_t seq, hawser::store_effect effect = {}) {
     return {.kind = session::record_kind::accepted, .seq = seq, .from = from, .epoch = epoch(n), .effect = std::move(effect)};
 }
+inline session::record with_exceptions(session::record r, const std::string& list) {
+    r.exceptions = list;
+    return r;
+}
 
 }  // namespace support

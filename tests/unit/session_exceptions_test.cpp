@@ -173,6 +173,72 @@ TEST_CASE("rule 17: a tombstone names what was rejected, and RESUME_FAILED tells
     t.c.commit();
     CHECK(t.c.outcomes() == texts{"1:acknowledged", "2:rejected"});
 }
+TEST_CASE("rule 6: a rejection is in the record of its position, until it is known, and the next process tells it", "[session]") {
+    auto o = two_ends::options(session::side::server, feature::all, 64 * 1024);
+    o.keep_records = true;
+    two_ends t;
+    one_end first(o), second(o);
+    t.c.ep.attach_client();
+    session::envelope e;
+    session::hello h;
+    const auto hello = two_ends::frames(t.c);
+    REQUIRE_FALSE(session::decode(hello.at(0), e));
+    REQUIRE(session::decode(e, h));
+    REQUIRE_FALSE(first.ep.attach_hello(h, filled<16>(0xe1), filled<32>(0x70)));
+    hawser::store_image image{.phase = hawser::epoch_phase::alive, .epoch = filled<16>(0xe1)};
+    image.state = first.ep.begin_commit().at(0).state;
+    first.ep.end_commit();
+    for (const auto& f : two_ends::frames(first)) (void)t.c.in(f);
+    for (int i = 0; i < 3; ++i) t.c.send("m");
+    for (const auto& f : two_ends::frames(t.c)) (void)first.in(f);
+    first.finish(1);
+    first.finish(2, outcome::rejected);
+    first.finish(3, outcome::duplicate);
+    for (auto& r : first.ep.begin_commit()) {
+        image.accepted = r.seq;
+        image.exceptions = r.exceptions;
+    }
+    first.ep.end_commit();
+    t.c.ep.detach();
+
+    SECTION("it is told in RESUMED") {
+        REQUIRE_FALSE(second.ep.restore(image, second.now));
+        t.c.ep.attach_client();
+        session::resume r;
+        const auto asked = two_ends::frames(t.c);
+        REQUIRE_FALSE(session::decode(asked.at(0), e));
+        REQUIRE(session::decode(e, r));
+        second.ep.attach_resume(r, filled<32>(0x71), {}, second.now);
+        const auto said = two_ends::frames(second);
+        CHECK(two_ends::words(said) == texts{"resumed accepted=3 first=1 next=1 credit=1027/100000 except 2r,3d"});
+        CHECK(t.c.in(said.at(0)) == "resumed");
+        t.c.commit();
+        CHECK(t.c.outcomes() == texts{"1:acknowledged", "2:rejected", "3:duplicate"});
+        for (const auto& f : two_ends::frames(t.c)) (void)second.in(f);
+        for (const auto& f : two_ends::frames(second)) (void)t.c.in(f);
+        for (const auto& f : two_ends::frames(t.c)) (void)second.in(f);
+        CHECK(second.ep.in().exceptions_kept() == 0);
+        t.c.send("m");
+        for (const auto& f : two_ends::frames(t.c)) (void)second.in(f);
+        second.finish(4);
+        CHECK(second.ep.begin_commit().back().exceptions.empty());
+    }
+    SECTION("a list beyond its position is damage") {
+        image.accepted = 2;
+        CHECK(second.ep.restore(image, second.now) == hawser::errc::store_corrupt);
+    }
+}
+TEST_CASE("rule 17: a tombstone whose position counts what is being committed names its exceptions too", "[session]") {
+    two_ends t;
+    t.open();
+    session::session_table table(4);
+    auto* record = table.add(filled<16>(0xe1), filled<32>(0x70), "somebody", &t.s.ep, nullptr);
+    send_and_finish(t, {outcome::acknowledged, outcome::rejected});
+    REQUIRE(t.s.ep.in().durable_accepted() == 0);
+    table.bury(*record, t.s.ep.in().accepted(), t.s.now + hawser::seconds(10));
+    const session::exception_view kept(record->exceptions);
+    CHECK(exceptions_text(kept) == " except 2r");
+}
 TEST_CASE("rule 6: a list that does not rise, is beyond the position or too long is malformed", "[session]") {
     one_end c;
     c.open();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The SQLite store: what it gives back, what goes in one transaction, who may use a file, what versions it takes.
 #include "support/catch.hpp"
+#include "support/session_ends.hpp"
 #include "support/sqlite_bench.hpp"
 
 using namespace support;
@@ -314,7 +315,140 @@ TEST_CASE("SQLite store: a file with tables of the application alone is version 
         REQUIRE_FALSE(p.commit({enqueued(1, "kept")}));
     }
     CHECK(sql(file, "PRAGMA user_version; PRAGMA application_id; PRAGMA journal_mode; SELECT item FROM orders; SELECT count(*) FROM hawser_message") ==
-          "1;1751218035;wal;rope;1;");
+          "2;1751218035;wal;rope;1;");
+}
+
+TEST_CASE("rule 6: after a crash between a rejection's commit and its ACK the sender is told rejected", "[store][sqlite]") {
+    using session_test::two_ends;
+    scratch_folder folder;
+    const auto file = folder.file("a.db"), name = hawser::session_stream(session_test::filled<16>(0xe1));
+    two_ends t;
+    auto o = two_ends::options(session::side::server, session::feature::all, 64 * 1024);
+    o.keep_records = true;
+    const auto answer = [&](session_test::one_end& server) {
+        server.commit();  // of records that the test committed to the file, if any
+        while (const auto f = server.ep.next_frame()) {
+            hawser::byte_vector bytes(f->head.begin(), f->head.end());
+            (void)t.c.in(bytes);
+        }
+    };
+    const auto decode = [&](auto& frame) {
+        session::envelope e;
+        const auto asked = two_ends::frames(t.c);
+        REQUIRE_FALSE(session::decode(asked.at(0), e));
+        REQUIRE(session::decode(e, frame));
+    };
+    {
+        store_process p(file);
+        session_test::one_end server(o);
+        const auto commit = [&] {
+            REQUIRE_FALSE(p.commit(server.ep.begin_commit(), name));
+            server.ep.end_commit();
+        };
+        session::hello h;
+        t.c.ep.attach_client();
+        decode(h);
+        REQUIRE_FALSE(server.ep.attach_hello(h, session_test::filled<16>(0xe1), session_test::filled<32>(0x70)));
+        commit();
+        answer(server);
+        for (int i = 0; i < 3; ++i) t.c.send("m");
+        for (const auto& f : two_ends::frames(t.c)) (void)server.in(f);
+        server.finish(1);
+        server.finish(2, hawser::outcome::rejected);
+        server.finish(3);
+        commit();
+    }
+    t.c.ep.detach();
+    store_process p(file);
+    session_test::one_end server(o);
+    REQUIRE_FALSE(p.load(name));
+    REQUIRE_FALSE(server.ep.restore(p.at(name).image, server.now));
+    session::resume r;
+    t.c.ep.attach_client();
+    decode(r);
+    server.ep.attach_resume(r, session_test::filled<32>(0x71), {}, server.now);
+    answer(server);
+    t.c.commit();
+    CHECK(t.c.outcomes() == std::vector<std::string>{"1:acknowledged", "2:rejected", "3:acknowledged"});
+}
+
+TEST_CASE("SQLite store: a file of version 1 is opened, and gets a place for exceptions", "[store][sqlite]") {
+    scratch_folder folder;
+    const auto file = folder.file("a.db");
+    // As version 1 made it, with its checksums.
+    sql(file, std::string("PRAGMA journal_mode=WAL; BEGIN;") + hawser::detail::sqlite_migrations[0] +
+        "INSERT INTO hawser_stream VALUES('client',1,X'42000000000000000000000000000000',1,3,1,X'01000000000000000000000000000000',"
+        "X'746865207374617465',7,0,1,5,0,3876252081914205354);"
+        "INSERT INTO hawser_message VALUES(1,1,1,X'',X'6669727374',2,0,X'',1673115622030248976);"
+        "INSERT INTO hawser_message VALUES(1,2,1,X'6B6579',X'7365636F6E64',2,0,X'',8615990244062187686);"
+        "INSERT INTO hawser_number VALUES(1,1,1,5,-5400005944558857360);"
+        "PRAGMA application_id=1751218035; PRAGMA user_version=1; COMMIT;");
+    {
+        store_process p(file);
+        REQUIRE_FALSE(p.load());
+        const auto& image = p.at("client").image;
+        CHECK(image.boot == 2);
+        CHECK(image.state == "the state");
+        CHECK(image.accepted == 7);
+        CHECK(image.exceptions.empty());
+        REQUIRE(image.outbox.size() == 2);
+        CHECK(image.outbox[0].seq == 1);
+        CHECK(image.outbox[1].key == "key");
+        REQUIRE_FALSE(p.commit({with_exceptions(accepted(1, 7, 8), "the eighth")}));
+    }
+    CHECK(sql(file, "PRAGMA user_version; SELECT accepted,exceptions FROM hawser_stream") == "2;8|the eighth;");
+    store_process p(file);
+    REQUIRE_FALSE(p.load());
+    CHECK(p.at("client").image.exceptions == "the eighth");
+}
+
+TEST_CASE("rule 6: exceptions are kept with their position, through the end of the epoch, and not beyond", "[store][sqlite]") {
+    scratch_folder folder;
+    const auto file = folder.file("a.db");
+    const auto name = hawser::session_stream(epoch(1));
+    const auto next_process = [&] {
+        store_process p(file);
+        std::error_code ec;
+        const auto listed = p.list(ec);
+        REQUIRE(listed.size() == 1);
+        REQUIRE_FALSE(p.load(name));
+        CHECK(listed[0].exceptions == p.at(name).image.exceptions);
+        return p.at(name).image.exceptions;
+    };
+    const auto process = [&](std::vector<session::record> records) {
+        store_process p(file);
+        REQUIRE_FALSE(p.load(name));
+        REQUIRE_FALSE(p.commit(std::move(records), name));
+    };
+    process({begun(1), with_exceptions(accepted(1, 0, 2), "two"), with_exceptions(accepted(1, 2, 3), "two, three")});
+    CHECK(next_process() == "two, three");
+    process({begun(1, "another state")});
+    CHECK(next_process() == "two, three");
+    SECTION("known to the peer, so that the next position has none") {
+        process({accepted(1, 3, 4)});
+        CHECK(next_process().empty());
+    }
+    SECTION("a tombstone has them, and another epoch has not") {
+        auto end = ended(1);
+        end.has_position = true;
+        end.seq = 3;
+        process({end});
+        CHECK(next_process() == "two, three");
+        process({begun(2)});
+        CHECK(next_process().empty());
+    }
+    SECTION("a position that is refused changes nothing") {
+        store_process p(file);
+        REQUIRE_FALSE(p.load(name));
+        CHECK(p.commit({with_exceptions(accepted(1, 7, 8), "eight")}, name) == errc::store_failed);
+        REQUIRE_FALSE(p.load(name));
+        CHECK(p.at(name).image.exceptions == "two, three");
+    }
+    SECTION("their checksum is that of the row") {
+        sql(file, "UPDATE hawser_stream SET exceptions=x'74776f'");
+        store_process p(file);
+        CHECK(p.load(name) == errc::store_corrupt);
+    }
 }
 
 TEST_CASE("SQLite store: a newer version and somebody else's file are refused, and stay as they are", "[store][sqlite]") {
@@ -324,7 +458,7 @@ TEST_CASE("SQLite store: a newer version and somebody else's file are refused, a
         store_process p(file);
         REQUIRE_FALSE(p.load());
     }
-    SECTION("newer") { sql(file, "PRAGMA user_version=2"); }
+    SECTION("newer") { sql(file, "PRAGMA user_version=3"); }
     SECTION("of another application") { sql(file, "PRAGMA application_id=7"); }
     SECTION("versioned by its application") { sql(file, "PRAGMA application_id=0; PRAGMA user_version=1"); }
     const auto before = read_file(file);

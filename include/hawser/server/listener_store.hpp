@@ -45,8 +45,11 @@ void listener_core<P>::adopt_listed(const stored_session& s) {
         return objects_.logger.log(log_level::error, "stored_session_unreadable", {{"stream", s.name}});
     const bool for_ever = !alive && state.peer_durable;
     const time_point expires = for_ever ? never : add_saturated(driver_.now(), socket_options_->session_ttl);
-    const auto told = s.has_position ? std::optional(s.accepted) : std::nullopt;
-    if (!table_.restore(s.epoch, state, alive, told, expires))
+    const session::exception_view exceptions(as_bytes(s.exceptions));
+    // Without its exceptions a position says too much.
+    const bool can_tell = s.has_position && exceptions.valid(s.accepted);
+    const auto told = can_tell ? std::optional(s.accepted) : std::nullopt;
+    if (!table_.restore(s.epoch, state, alive, told, exceptions, expires))
         objects_.logger.log(log_level::error, "too_many_stored_sessions", {{"stream", s.name}});
 }
 

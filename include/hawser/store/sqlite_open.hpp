@@ -66,7 +66,7 @@ public:
     sqlite_commit(std::shared_ptr<mailbox> m, std::string name, std::vector<session::record> records)
         : sqlite_stream_job(std::move(m), std::move(name)), records_(std::move(records)) {
         for (const auto& r : records_) {
-            cost_ += sizeof r + r.body.footprint() + r.key.size() + r.state.size();
+            cost_ += sizeof r + r.body.footprint() + r.key.size() + r.state.size() + r.exceptions.size();
             may_refuse_ = may_refuse_ || r.kind == session::record_kind::accepted;
         }
     }

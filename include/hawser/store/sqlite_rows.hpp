@@ -51,7 +51,9 @@ struct sqlite_message_row {
     const store_image& i = r.image;
     const std::uint64_t numbers = row_sum(3, r.id, i.boot, i.next_counter, i.phase, i.accepted, i.accepted_bytes, i.assigned,
                                           i.assigned_bytes, i.has_position, name.size(), i.state.size());
-    return xxh3_64(as_bytes(i.state), xxh3_64(i.epoch, xxh3_64(i.origin, xxh3_64(as_bytes(name), numbers))));
+    const std::uint64_t sum = xxh3_64(as_bytes(i.state), xxh3_64(i.epoch, xxh3_64(i.origin, xxh3_64(as_bytes(name), numbers))));
+    // Without exceptions it is the sum of version 1, which had no such column.
+    return i.exceptions.empty() ? sum : xxh3_64(as_bytes(i.exceptions), sum);
 }
 
 /// Statements over the tables. Used inside a transaction, on the store's thread; all throw std::system_error.
@@ -59,7 +61,7 @@ class sqlite_rows {
 public:
     explicit sqlite_rows(sqlite3* db)
         : db_(db), find_(db, select_stream + std::string(" WHERE name=?1")),
-          put_(db, "INSERT OR REPLACE INTO hawser_stream VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
+          put_(db, "INSERT OR REPLACE INTO hawser_stream VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"),
           add_message_(db, "INSERT INTO hawser_message VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"),
           add_number_(db, "INSERT OR REPLACE INTO hawser_number VALUES(?1,?2,?3,?4,?5)"),
           drop_message_(db, "DELETE FROM hawser_message WHERE stream=?1 AND counter=?2"),
@@ -79,7 +81,7 @@ public:
         put_.bind(1, name).bind(2, r.id).bind(3, byte_view(i.origin)).bind(4, std::uint64_t{i.boot}).bind(5, i.next_counter);
         put_.bind(6, static_cast<std::int64_t>(i.phase)).bind(7, byte_view(i.epoch)).bind(8, as_bytes(i.state));
         put_.bind(9, i.accepted).bind(10, i.accepted_bytes).bind(11, i.assigned).bind(12, i.assigned_bytes);
-        put_.bind(13, std::int64_t{i.has_position}).bind(14, stream_sum(name, r)).run();
+        put_.bind(13, std::int64_t{i.has_position}).bind(14, stream_sum(name, r)).bind(15, as_bytes(i.exceptions)).run();
     }
     void add_message(std::int64_t stream, const session::record& r) {
         const sqlite_message_row m{stream, r.counter, static_cast<std::uint64_t>(r.body.kind()), as_bytes(r.key), r.body.bytes(),
@@ -135,7 +137,7 @@ public:
             (void)count.step();
             store_image& i = row.image;
             found.push_back({.name = std::string(s.text(0)), .phase = i.phase, .epoch = i.epoch, .state = std::move(i.state),
-                             .accepted = i.accepted, .has_position = i.has_position, .messages = count.unsigned_number(0)});
+                             .accepted = i.accepted, .has_position = i.has_position, .messages = count.unsigned_number(0), .exceptions = std::move(i.exceptions)});
             count.reset();
         }
         return found;
@@ -158,7 +160,7 @@ public:
 
 private:
     static constexpr const char* select_stream =
-        "SELECT name,id,origin,boot,next_counter,phase,epoch,state,accepted,accepted_bytes,assigned,assigned_bytes,has_position,sum"
+        "SELECT name,id,origin,boot,next_counter,phase,epoch,state,accepted,accepted_bytes,assigned,assigned_bytes,has_position,sum,exceptions"
         " FROM hawser_stream";
 
     static void expect(bool good) {
@@ -183,6 +185,7 @@ private:
         i.assigned = s.unsigned_number(10);
         i.assigned_bytes = s.unsigned_number(11);
         i.has_position = s.number(12) != 0;
+        i.exceptions = s.text(14);
         return row;
     }
 

@@ -27,6 +27,8 @@ inline constexpr const char* sqlite_migrations[] = {
     " PRIMARY KEY(stream, counter)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE hawser_number(stream INTEGER NOT NULL, counter INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " sum INTEGER NOT NULL, PRIMARY KEY(stream, counter)) STRICT, WITHOUT ROWID;",
+    // What the receive position covers and was rejected, or came twice. Positions of before named nothing.
+    "ALTER TABLE hawser_stream ADD COLUMN exceptions BLOB NOT NULL DEFAULT x'';",
 };
 inline constexpr std::int64_t sqlite_version = std::size(sqlite_migrations);
 

@@ -67,6 +67,7 @@ private:
         if (!ours) throw sqlite_refusal{errc::store_failed};
         i.accepted = r.seq;
         i.accepted_bytes = r.bytes;
+        i.exceptions = r.exceptions;
         if (!r.effect) return;
         const std::error_code ec = run(r.effect, t);
         // SQLite ended the transaction by itself, for want of space for instance, or the effect did.
@@ -85,6 +86,7 @@ private:
         if (i.phase != epoch_phase::alive || i.epoch != r.epoch) {
             rows_.clear_numbers(row_.id);
             i.accepted = i.accepted_bytes = i.assigned = i.assigned_bytes = 0;
+            i.exceptions.clear();
             i.has_position = false;
         }
         i.phase = epoch_phase::alive;

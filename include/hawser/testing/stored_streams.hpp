@@ -83,7 +83,7 @@ public:
         for (const auto& [name, s] : streams_) {
             if (!name.starts_with(session_stream_prefix)) continue;
             const store_image& i = s.image;
-            all.push_back({name, i.phase, i.epoch, i.state, i.accepted, i.has_position, i.outbox.size()});
+            all.push_back({name, i.phase, i.epoch, i.state, i.accepted, i.has_position, i.outbox.size(), i.exceptions});
         }
         return all;
     }
@@ -149,6 +149,7 @@ private:
         if (!ours) return errc::store_corrupt;
         i.accepted = r.seq;
         i.accepted_bytes = r.bytes;
+        i.exceptions = r.exceptions;
         try {
             return r.effect ? r.effect(tx) : std::error_code{};
         } catch (...) {
@@ -156,8 +157,10 @@ private:
         }
     }
     static void begin_epoch(store_image& i, const session::record& r) {
-        if (i.phase != epoch_phase::alive || i.epoch != r.epoch)
+        if (i.phase != epoch_phase::alive || i.epoch != r.epoch) {
             i.accepted = i.accepted_bytes = i.assigned = i.assigned_bytes = 0;
+            i.exceptions.clear();
+        }
         i.phase = epoch_phase::alive;
         i.epoch = r.epoch;
         i.state = r.state;

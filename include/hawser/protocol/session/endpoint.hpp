@@ -126,9 +126,9 @@ public:
 
     [[nodiscard]] outbox& out() noexcept { return out_; }
     [[nodiscard]] const inbox& in() const noexcept { return in_; }
-    /// For a tombstone: what `in().durable_accepted()` covers that was not simply accepted. A view until the next
-    /// frame is written. Throws std::bad_alloc.
-    [[nodiscard]] exception_view unconfirmed_exceptions() { return in_.exceptions(); }
+    /// For a tombstone: what a position, at most `in().accepted()`, covers that was not simply accepted. A view until the next
+    /// frame is written or a message is finished. Throws std::bad_alloc.
+    [[nodiscard]] exception_view unconfirmed_exceptions(std::uint64_t position) { return in_.exceptions_through(position); }
     /// Whether the feature was agreed on in this session.
     [[nodiscard]] bool speaks(std::uint64_t feature_bit) const noexcept {
         return has_epoch_ && (features_ & feature_bit) != 0;

@@ -76,11 +76,16 @@ public:
                                total <= limits_.window_bytes && pending_bytes_ <= limits_.window_bytes - total;
         return in_credit || accepted_ == received_;
     }
-    /// What an earlier process had accepted in the epoch that goes on.
-    void restore(std::uint64_t accepted, std::uint64_t bytes) noexcept {
-        begin_epoch();
+    /// What an earlier process had accepted in the epoch that goes on, and the exceptions that its peer may not know. False if
+    /// they contradict each other. Throws std::bad_alloc.
+    [[nodiscard]] bool restore(std::uint64_t accepted, std::uint64_t bytes, exception_view exceptions, bool names) {
+        begin_epoch(names);
+        if (!exceptions.valid(accepted)) return false;
+        exception_reader list(exceptions);
+        while (const auto e = list.next()) (void)exceptions_.push_back(*e);
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = accepted;
         accepted_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = bytes;
+        return true;
     }
 
     /// The application has finished with a message (or was handed it, in mode on hand-off),
@@ -104,7 +109,9 @@ public:
     void begin_link() noexcept { told_ = 0; }
     /// Exceptions that a frame with the present position has to tell: all that the peer is not known to know. A view
     /// until the next call.
-    [[nodiscard]] exception_view exceptions() { return list(planted(bug::exceptions_told_once) ? announced_ : 0); }
+    [[nodiscard]] exception_view exceptions() { return list(planted(bug::exceptions_told_once) ? announced_ : 0, durable_accepted_); }
+    /// The same for another position, at most `accepted()`.
+    [[nodiscard]] exception_view exceptions_through(std::uint64_t position) { return list(0, position); }
     /// Some were not told on this link yet.
     [[nodiscard]] bool has_untold() noexcept {
         return !exceptions_.empty() && exceptions_.back().seq > told_ && first_after(told_) <= durable_accepted_;
@@ -202,6 +209,7 @@ private:
     void log_accepted(std::uint64_t position, std::uint64_t bytes) {
         if (!log_.keeps_records()) return (void)log_.add(record_kind::accepted, 0, position);
         record r{.kind = record_kind::accepted, .seq = position, .from = accepted_, .bytes = bytes};
+        r.exceptions = as_text(exceptions_through(position).value());
         auto& effect = pending_.front().effect;
         if (effect) r.effect = std::move(*effect);
         try {
@@ -226,10 +234,10 @@ private:
             if (exceptions_[i].seq > seq) return exceptions_[i].seq;
         return UINT64_MAX;
     }
-    [[nodiscard]] exception_view list(std::uint64_t after) {
+    [[nodiscard]] exception_view list(std::uint64_t after, std::uint64_t through) {
         encoded_.clear();
         std::uint64_t previous = 0;
-        for (std::size_t i = 0; i < exceptions_.size() && exceptions_[i].seq <= durable_accepted_; ++i) {
+        for (std::size_t i = 0; i < exceptions_.size() && exceptions_[i].seq <= through; ++i) {
             if (exceptions_[i].seq <= after) continue;
             put_exception(encoded_, previous, exceptions_[i]);
             previous = exceptions_[i].seq;

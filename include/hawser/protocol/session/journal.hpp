@@ -22,14 +22,14 @@ enum class record_kind : std::uint8_t {
     enqueued = 1,       ///< counter, body, key, priority, coalesce_key, ttl: before the message is reported as accepted
     assigned = 2,       ///< counter, seq, bytes: before the first byte of its DATA
     finished = 3,       ///< counter, result: before the outcome is reported
-    accepted = 4,       ///< epoch, from, seq, bytes, effect: before an ACK carries the position `seq`
+    accepted = 4,       ///< epoch, from, seq, bytes, exceptions, effect: before an ACK carries the position `seq`
     epoch_begun = 5,    ///< epoch, state: before the confirming ACK, WELCOME or RESUMED
     epoch_ended = 6,    ///< epoch, seq (a tombstone's position) where `has_position`: before HELLO of the client, before RESUME_FAILED of the server
 };
 
 /// What changes in a stream. The sum of all records is what a store gives back:
 /// `epoch_begun` of another epoch than the present one sets all positions and numbers to 0, of the same one it
-/// replaces the state; `assigned` makes a message `written`; `finished` removes it; `epoch_ended` sets `seq` of all
+/// replaces the state; `accepted` replaces position and exceptions; `assigned` makes a message `written`; `finished` removes it; `epoch_ended` sets `seq` of all
 /// messages that are left to 0, and they stay `written`.
 struct record {
     record_kind kind{};
@@ -46,6 +46,7 @@ struct record {
     message_priority priority = message_priority::normal;
     epoch_id epoch{};
     std::string state{};        ///< encoded `session_state`; a secret of the client is in it
+    std::string exceptions{};   ///< what `seq` covers and its sender may have to be told by name, as `exception_view` has it
     store_effect effect{};      ///< to be done in the same transaction
 };
 

@@ -48,10 +48,11 @@ public:
         record->owner = owner;
         return insert(std::move(record));
     }
-    /// Adds a session that an earlier process left, without its endpoint: alive and detached, or a tombstone.
+    /// Adds a session that an earlier process left, without its endpoint: alive and detached, or a tombstone
+    /// with its position and exceptions.
     /// Null when the table is full.
     session_record* restore(const epoch_id& epoch, const session_state& s, bool alive, std::optional<std::uint64_t> position,
-                            time_point expires) {
+                            exception_view exceptions, time_point expires) {
         auto record = std::make_unique<session_record>();
         record->epoch = epoch;
         record->current = s.server.current;
@@ -64,6 +65,7 @@ public:
         record->peer_durable = s.peer_durable;
         record->confirmed = true;
         record->expires = expires;
+        if (!alive && position) append(record->exceptions, exceptions.value());
         session_record* kept = insert(std::move(record));
         if (kept && !alive) bury(*kept, position, expires);
         return kept;
@@ -275,7 +277,7 @@ private:
     [[nodiscard]] static std::optional<std::uint64_t> keep_exceptions(session_record& s,
                                                                       std::optional<std::uint64_t> accepted) noexcept {
         try {
-            const byte_view list = s.state->unconfirmed_exceptions().value();
+            const byte_view list = s.state->unconfirmed_exceptions(*accepted).value();
             s.exceptions.assign(list.begin(), list.end());
             return accepted;
         } catch (const std::bad_alloc&) {

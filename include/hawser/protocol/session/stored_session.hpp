@@ -39,6 +39,7 @@ struct store_image {
     std::string state{};                ///< of the newest `epoch_begun`; opaque to the store
     std::uint64_t accepted = 0;         ///< receive position of the epoch
     std::uint64_t accepted_bytes = 0;   ///< as told with it
+    std::string exceptions{};           ///< as told with it; opaque to the store
     std::uint64_t assigned = 0;         ///< highest number given in the epoch
     std::uint64_t assigned_bytes = 0;   ///< as told with it
     bool has_position = false;          ///< ended: with a position for late RESUMEs, which is `accepted`
@@ -54,6 +55,7 @@ struct stored_session {
     std::uint64_t accepted = 0;        ///< as in `store_image`
     bool has_position = false;         ///< as in `store_image`
     std::uint64_t messages = 0;        ///< in its outbox
+    std::string exceptions{};          ///< as in `store_image`
 };
 
 }  // namespace hawser::inline v0

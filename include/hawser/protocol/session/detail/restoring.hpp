@@ -31,7 +31,9 @@ inline std::error_code endpoint::restore(store_image image, time_point now) {
     has_epoch_ = true;
     ++epoch_serial_;
     log_.begin_epoch(epoch_);
-    in_.restore(planted(bug::position_not_restored) ? 0 : image.accepted, image.accepted_bytes);
+    const exception_view exceptions(as_bytes(image.exceptions));
+    const std::uint64_t accepted = planted(bug::position_not_restored) ? 0 : image.accepted;
+    if (!in_.restore(accepted, image.accepted_bytes, exceptions, speaks(feature::exceptions))) return errc::store_corrupt;
     return {};
 }
 
