@@ -208,6 +208,30 @@ TEST_CASE("transfer: messages of the application go between the chunks, in order
     for (int i = 0; i < sent_messages; ++i) REQUIRE(w.messages[static_cast<std::size_t>(i)] == "m" + std::to_string(i));
 }
 
+TEST_CASE("transfer: its messages are of the lowest class, and those of the application pass them by the weights of theirs") {
+    std::string order(30, 'c');  // by the number of each message; those that are not the application's are chunks
+    world<> w;
+    w.on_accept = [&](hawser::resilient_socket<>& s) {
+        s.on_message([&](const hawser::message_view& m) { order.at(m.seq - 1) = m.text().front(); });
+    };
+    w.listen(with_transfers());
+    hawser::resilient_socket<> socket(w.context, with_transfers());
+    socket.connect(url);
+    REQUIRE(w.net.run_until([&] { return socket.state() == connection_state::open; }));
+    const auto link = hawser::detail::link_access::of(socket);
+    const auto chunk = hawser::message::copy(pattern(1000), hawser::message_kind::transfer);
+    {
+        const hawser::driver::turn together(w.net);
+        for (int i = 0; i < 12; ++i) (void)link->send_transfer(chunk);
+        for (int i = 0; i < 8; ++i) REQUIRE(socket.try_send("n"));
+        for (int i = 0; i < 8; ++i) REQUIRE(socket.try_send(message::text("u"), {.priority = hawser::message_priority::urgent}));
+        for (int i = 0; i < 2; ++i) REQUIRE(socket.try_send(message::text("l"), {.priority = hawser::message_priority::low}));
+    }
+    w.net.run_for(1s);
+    // Turns of a class that has nothing are the next one's. A message of the application's lowest class stands behind the chunks.
+    CHECK(order == "uunuucuunuu" "ncnncnncn" "cccccccc" "ll");
+}
+
 TEST_CASE("transfer: outcomes of its messages are not told to the application") {
     receiving_world<> w;
     client c(w);

@@ -289,8 +289,11 @@ public:
         return final_error_ ? final_error_ : make_error_code(errc::closed);
     }
     /// Queues a message of a transfer beside the overflow policy, as transfers bound what they have in the
-    /// queue; returns its counter. Precondition: `takes_transfers()`.
-    [[nodiscard]] std::uint64_t send_transfer(message body) { return put(std::move(body), {}, false); }
+    /// queue; returns its counter. All of them are of the lowest class, so that their order holds and messages of the other
+    /// classes need not wait for a large file. Precondition: `takes_transfers()`.
+    [[nodiscard]] std::uint64_t send_transfer(message body) {
+        return put(std::move(body), {.priority = message_priority::low}, false);
+    }
     /// In a catch clause.
     void transfer_callback_threw() noexcept { handler_threw("transfer_callback_threw"); }
 
