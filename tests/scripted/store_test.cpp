@@ -93,6 +93,26 @@ TEST_CASE("store: cuts with a slow store lose, repeat and reorder nothing") {
     }
 }
 
+TEST_CASE("store: an operation that waits for its commit ends with the socket, whatever ended that") {
+    world<stored> w;
+    auto log = std::make_shared<delaying_log>();
+    hawser::resilient_socket<stored> client(w.context, quick(hawser::options::reliable()), {.store = delaying_store(log)});
+    client.connect(url);  // there is nobody
+    bool loaded = false;
+    client.async_wait_loaded([&](std::error_code ec) { loaded = !ec; });
+    REQUIRE(w.net.run_until([&] { return loaded; }, 1s));
+    std::error_code durable = std::make_error_code(std::errc::timed_out), ended = durable;
+    client.async_enqueue(message::text("m"), [&](std::error_code ec, hawser::ticket) { durable = ec; });
+    w.net.run_for(100ms);
+    CHECK_FALSE(durable);
+    log->delay = std::chrono::hours(1);
+    client.async_enqueue(message::text("m"), [&](std::error_code ec, hawser::ticket) { ended = ec; });
+    client.close();
+    REQUIRE(w.net.run_until([&] { return client.state() == connection_state::closed; }, 60s));
+    w.net.run_for(1s);
+    CHECK(ended == errc::close_timeout);
+}
+
 TEST_CASE("store: a failed commit ends the socket with store_failed, and nothing is reported as success") {
     world<stored> w;
     w.listen(quick(hawser::options::reliable()));

@@ -380,6 +380,7 @@ private:
     [[nodiscard]] send_result send_directly(const message& body);
     void write_plain();
     void count_loss(outcome o) noexcept;
+    void report_accepted();
     void report_outcomes();
     void admit_blocked();
     void take_from_senders();

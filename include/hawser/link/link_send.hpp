@@ -203,14 +203,20 @@ void link<P>::count_loss(outcome o) noexcept {
     }
 }
 
+// Those whose messages are durable.
 template <class P>
-void link<P>::report_outcomes() {
-    if (!session_) return;
-    const time_point now = driver_.now();
+void link<P>::report_accepted() {
     while (!accepted_.empty() && accepted_.front().lsn <= session_->durable_lsn()) {
         accepted_enqueue a = accepted_.pop_front();
         a.complete({}, true);
     }
+}
+
+template <class P>
+void link<P>::report_outcomes() {
+    if (!session_) return;
+    const time_point now = driver_.now();
+    report_accepted();
     while (auto f = session_ ? session_->out().pop_finished() : std::nullopt) {
         if (f->result == outcome::acknowledged || f->result == outcome::duplicate) {
             if (!planted(bug::acknowledged_not_counted)) count(counter::messages_acknowledged);

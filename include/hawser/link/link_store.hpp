@@ -106,7 +106,11 @@ void link<P>::leave_to_store(std::error_code why) {
 template <class P>
 void link<P>::close_store() {
     if (!P::store::durable || !store_) return;
-    if (stored_ || store_failed_ || !session_->commit_pending()) store_.reset();
+    if (!stored_ && !store_failed_ && session_->commit_pending()) return;
+    store_.reset();
+    // Whether the store has these, nobody will say here.
+    report_accepted();
+    while (!accepted_.empty()) accepted_.pop_front().complete(final_error_ ? final_error_ : make_error_code(errc::closed), false);
 }
 
 template <class P>
