@@ -38,8 +38,9 @@ inline std::vector<std::string> sqlite_options::problems() const {
 ///
 /// The file is opened with the first socket, and verified as a whole. Errors reach the sockets:
 /// `errc::locked` (the file is in use), `errc::store_corrupt` (it was damaged and renamed, with `.damaged-` and a number
-/// behind its name; nothing of it is used), `errc::store_full`, `errc::store_version`, else `errc::store_failed`. After the last one,
-/// which an fsync that failed gives, too, the store does nothing any more: make a new one.
+/// behind its name; nothing of it is used), `errc::store_full`, `errc::store_version`, `errc::queue_full`
+/// (`sqlite_options::max_queued_bytes`), else `errc::store_failed`. After the last one, which an fsync that failed gives, too, the store
+/// does nothing any more: make a new one.
 ///
 /// Example: \include durable_sender/durable_sender.cpp
 class sqlite_store {

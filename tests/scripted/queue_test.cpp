@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What waits: priorities, times to live, keys, overflow, batches, gathering. In virtual time.
 #include "support/catch.hpp"
+#include "support/delaying_store.hpp"
 #include "support/world.hpp"
 
+#include <algorithm>
 #include <map>
 
 using namespace support;
@@ -313,6 +315,65 @@ TEST_CASE("invariant 8: each pause is told once and gets one resume", "[overflow
     for (int i = 0; i < 9; ++i) s.send("y");
     s.w.net.run_for(1s);
     CHECK(s.pressure.back() == false);
+}
+
+TEST_CASE("overflow: who waited for a store that was being read is put to the policy then, and nobody waits for ever", "[overflow]") {
+    struct stored : policies {
+        using store = delaying_store;
+    };
+    const auto model = GENERATE(overflow_action::wait, overflow_action::reject, overflow_action::drop_newest,
+                                overflow_action::drop_oldest, overflow_action::close);
+    chosen_overflow::model = model;
+    CAPTURE(static_cast<int>(model));
+    world<stored> w;
+    hawser::resilient_socket<stored> client(w.context, limited(quick(hawser::options::reliable()), 2));
+    std::error_code failed_with;
+    client.on_state([&](const hawser::state_change& c) {
+        if (c.to == connection_state::failed) failed_with = c.reason;
+    });
+    std::map<std::uint64_t, outcome> told;
+    client.on_outcome([&](hawser::ticket t, outcome x) { told[t.counter] = x; });
+    client.connect(url);  // there is nobody
+    std::string results;  // a: accepted, f: queue_full, x: something else
+    CHECK(client.try_send("too early").error == errc::would_block);
+    for (int i = 0; i < 4; ++i)
+        client.async_enqueue(message::text("m"), [&](std::error_code ec, hawser::ticket) {
+            results += !ec ? 'a' : ec == errc::queue_full ? 'f' : 'x';
+        });
+    outcome last = outcome::pending;
+    client.async_send(message::text("m"), [&](std::error_code, outcome x) { last = x; });
+    w.net.run_for(1ms);
+    CHECK(results.empty());
+    w.net.run_for(1s);
+    const auto dropped = outcome::dropped;
+    switch (model) {
+    case overflow_action::wait:
+        CHECK(results == "aa");
+        CHECK(last == outcome::pending);
+        break;
+    case overflow_action::reject:
+        CHECK(results.size() == 4);
+        CHECK(std::count(results.begin(), results.end(), 'f') == 2);
+        CHECK(last == outcome::refused);
+        CHECK(client.unacknowledged() == 2);
+        break;
+    case overflow_action::drop_newest:
+        CHECK(results == "aaaa");
+        CHECK(told == std::map<std::uint64_t, outcome>{{3, dropped}, {4, dropped}, {5, dropped}});
+        CHECK(last == dropped);
+        break;
+    case overflow_action::drop_oldest:
+        CHECK(results == "aaaa");
+        CHECK(told == std::map<std::uint64_t, outcome>{{1, dropped}, {2, dropped}, {3, dropped}});
+        CHECK(last == outcome::pending);
+        break;
+    default:
+        CHECK(results == "ffff");
+        CHECK(failed_with == errc::queue_full);
+        CHECK(last == outcome::cancelled);
+        break;
+    }
+    CHECK(client.state() == (model == overflow_action::close ? connection_state::failed : connection_state::waiting));
 }
 
 TEST_CASE("batches: accepted or refused together, in places next to each other", "[batch]") {

@@ -8,6 +8,9 @@
 
 #include <asio/post.hpp>
 
+#include <functional>
+#include <utility>
+
 using namespace support;
 
 namespace {
@@ -91,6 +94,71 @@ TEST_CASE("Q3: an fsync that fails ends the link with store_failed, and the trut
     w.dial(w.store(faulty_vfs::name));
     REQUIRE(w.net.run_until([&] { return w.last.to == connection_state::open && w.link->unacknowledged() == 0; }));
     CHECK(w.received.size() == w.link->last_ticket().counter);
+}
+
+TEST_CASE("SQLite store: more than max_queued_bytes costs the socket with queue_full, and what it had accepted goes on", "[store][sqlite][scripted]") {
+    world<disk_policies> w;
+    scratch_folder folder;
+    std::vector<std::function<void()>> held;
+    bool slow = false;  // the disk
+    hawser::sqlite_options disk{.file = folder.file("a.db"), .max_queued_bytes = 64 * 1024};
+    disk.executor = [&](std::function<void()> f) {
+        if (slow) held.push_back(std::move(f));
+        else asio::post(w.context, std::move(f));
+    };
+    w.server.emplace(w.context, hawser::listen_endpoint{.port = port}, quick(hawser::options::reliable()),
+                     hawser::policy_objects<disk_policies>{.store = hawser::sqlite_store(disk)});
+    w.accept();
+    hawser::state_change end;
+    std::vector<std::string> got;
+    std::list<hawser::resilient_socket<>> clients;
+    const auto dial = [&] {
+        auto& c = clients.emplace_back(w.context, quick(hawser::options::reliable()));
+        c.on_message([&got](const hawser::message_view& m) { got.emplace_back(m.text().substr(0, 6)); });
+        c.connect(url);
+        REQUIRE(w.net.run_until([&] { return w.accepted.size() == clients.size() && c.state() == connection_state::open; }));
+        w.net.run_for(1s);
+    };
+    dial();
+    dial();
+    auto &busy = w.accepted.front(), &refused = w.accepted.back();
+    refused.on_state([&](const hawser::state_change& c) { end = c; });
+    const auto enqueue = [](disk_socket& s, const std::string& text, std::error_code& ec) {
+        ec = std::make_error_code(std::errc::timed_out);
+        s.async_enqueue(hawser::message::text(text), [&ec](std::error_code e, hawser::ticket) { ec = e; });
+    };
+    std::error_code before, kept, first, second;
+    // What the store has when its queue is full later.
+    w.net.refuse_connections = true;
+    w.net.last_connection().cut();
+    enqueue(refused, "before", before);
+    w.net.run_for(1s);
+    REQUIRE_FALSE(before);
+    slow = true;
+    const std::string large(40'000, 'x');
+    enqueue(busy, "first " + large, first);
+    w.net.run_for(1ms);
+    enqueue(refused, "second" + large, second);
+    w.net.run_for(1ms);
+    CHECK(second == errc::queue_full);
+    CHECK(end.to == connection_state::failed);
+    CHECK(end.reason == errc::queue_full);
+    CHECK(end.reason == hawser::condition::retryable);
+    CHECK(hawser::cause_of(end.reason) == hawser::error_cause::overload);
+    CHECK(first == std::errc::timed_out);  // it waits for the disk, as it should
+
+    slow = false;
+    for (auto& f : std::exchange(held, {})) f();
+    w.net.refuse_connections = false;
+    // The same session, in another socket.
+    REQUIRE(w.net.run_until([&] { return w.accepted.size() == 3; }, 30s));
+    auto& again = w.accepted.back();
+    CHECK(again.restored());
+    CHECK_FALSE(first);
+    enqueue(again, "kept  ", kept);
+    w.net.run_for(1s);
+    CHECK_FALSE(kept);
+    CHECK(got == std::vector<std::string>{"first ", "before", "kept  "});
 }
 
 TEST_CASE("SQLite store: a second socket on the same file fails with locked, and the first goes on", "[store][sqlite][scripted]") {

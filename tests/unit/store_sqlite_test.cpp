@@ -271,8 +271,30 @@ TEST_CASE("SQLite store: a commit over max_queued_bytes fails, and takes nothing
     p.run();
     CHECK_FALSE(p.at(a).ec);
     CHECK(p.at(b).ec == errc::queue_full);
+    CHECK(p.at(b).ec == hawser::condition::retryable);
     std::error_code ec;
     CHECK(p.list(ec).size() == 1);
+    // The same again is taken, when there is room.
+    REQUIRE_FALSE(p.commit({begun(2), enqueued(1, std::string(40'000, 'x'))}, b));
+    CHECK(p.list(ec).size() == 2);
+}
+
+TEST_CASE("SQLite store: the end of a session is taken also beyond max_queued_bytes", "[store][sqlite]") {
+    scratch_folder folder;
+    store_process p(hawser::sqlite_options{.file = folder.file("a.db"), .max_queued_bytes = 64 * 1024});
+    const auto a = hawser::session_stream(epoch(1)), b = hawser::session_stream(epoch(2));
+    REQUIRE_FALSE(p.commit({begun(2), accepted(2, 0, 7)}, b));
+    p.start_commit(a, {begun(1), enqueued(1, std::string(65'000, 'x'))});
+    auto end = ended(2);
+    end.has_position = true;
+    end.seq = 7;
+    p.start_commit(b, {end});
+    p.run();
+    CHECK_FALSE(p.at(a).ec);
+    CHECK_FALSE(p.at(b).ec);
+    REQUIRE_FALSE(p.load(b));
+    CHECK(p.at(b).image.phase == epoch_phase::ended);
+    CHECK(p.at(b).image.accepted == 7);
 }
 
 TEST_CASE("SQLite store: a stream is open once, a file is open once", "[store][sqlite]") {

@@ -98,7 +98,7 @@ enum class errc {
     dropped = 86,                ///< the overflow policy gave its room to others before it was written
 
     // Limits of this side.
-    queue_full = 100,            ///< the outgoing queue is at its limit (policies `reject`, `drop_oldest`, `coalesce_by_key`, `close`)
+    queue_full = 100,            ///< the outgoing queue is at its limit (policies `reject`, `drop_oldest`, `coalesce_by_key`, `close`), or that of the store
     would_block = 101,           ///< cannot be taken now without waiting (`try_send`)
     too_many_waiters = 102,      ///< more suspended operations than `max_waiters`
     out_of_memory = 103,         ///< an allocation failed
@@ -239,7 +239,7 @@ inline constexpr errc_text errc_texts[] = {
     {errc::detached, "the operation was cancelled, the message stays in flight"},
     {errc::replaced, "replaced by another message with its coalescing key"},
     {errc::dropped, "dropped, because the outgoing queue was full"},
-    {errc::queue_full, "the outgoing queue is full"},
+    {errc::queue_full, "the outgoing queue, or that of the store, is full"},
     {errc::would_block, "the operation would have to wait"},
     {errc::too_many_waiters, "too many operations are waiting"},
     {errc::out_of_memory, "out of memory"},

@@ -77,8 +77,8 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
     const bool broken = why == errc::handler_failed || store_failed_ || why == errc::store_failed;
     stored_ = P::store::durable && store_ && !over_;
-    const auto code = why == errc::queue_full ? close_code::try_again_later : close_code::normal;
-    if (wire_) wire_->drop(broken ? close_code::internal_error : code);
+    const auto code = why == errc::queue_full ? close_code::try_again_later : broken ? close_code::internal_error : close_code::normal;
+    if (wire_) wire_->drop(code);
     const auto gone = std::move(wire_);
     attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = gather_until_ = never;
     link_ready_ = false;

@@ -92,11 +92,17 @@ void link<P>::admit_blocked() {
     while (!blocked_.empty() && !is_final() && !overflowed_) {
         blocked_send& b = blocked_.front();
         const admitted a = ask_policy(b.what.how, b.what.footprint(), b.what.count(), true);
-        if (a.error) return;
+        if (a.error == errc::would_block) return;
+        // Who waited for the store is refused as if the store had been there.
+        if (a.error) {
+            blocked_.pop_front().complete(a.error, outcome::refused);
+            continue;
+        }
         if (b.send) put_awaited(b.what, b.send, b.serial, a.dropped);
         else put_accepted(b.what, b.enqueue, b.batch, b.serial, a.dropped);
         (void)blocked_.pop_front();
     }
+    if (overflowed_) driver_.defer(*this);
 }
 
 // Whether small messages go on waiting for others.

@@ -65,10 +65,14 @@ class sqlite_commit final : public sqlite_stream_job {
 public:
     sqlite_commit(std::shared_ptr<mailbox> m, std::string name, std::vector<session::record> records)
         : sqlite_stream_job(std::move(m), std::move(name)), records_(std::move(records)) {
+        bool ends = false;
         for (const auto& r : records_) {
+            ends = ends || r.kind == session::record_kind::epoch_ended;
             cost_ += sizeof r + r.body.footprint() + r.key.size() + r.state.size() + r.exceptions.size();
             may_refuse_ = may_refuse_ || r.kind == session::record_kind::accepted;
         }
+        // The end of a session is always taken: it comes once, is small, and without it nobody could be told how far the session got.
+        if (ends) cost_ = 0;
     }
     [[nodiscard]] std::size_t cost() const noexcept override { return cost_; }
     [[nodiscard]] bool may_refuse() const noexcept override { return may_refuse_; }

@@ -23,8 +23,9 @@ struct sqlite_options {
     std::string vfs{};
     /// How long opening waits for another process to let go of the file, 0 to 60 s; then `errc::locked`.
     milliseconds lock_wait{0};
-    /// Bytes of records that wait for the thread, of all sockets, 64 KiB to 1 TiB. A commit beyond it fails with
-    /// `errc::queue_full`. What a socket can have waiting is bounded by its queue already.
+    /// Bytes of records that wait for the thread, of all sockets, 64 KiB to 1 TiB. A commit beyond it fails, and its socket with
+    /// `errc::queue_full`; what was stored before goes on with the next socket. What a socket can have waiting is bounded by
+    /// its queue already.
     std::size_t max_queued_bytes = std::size_t{256} << 20;
     /// Bytes of records in one transaction, 1 byte to 1 GiB; one commit always goes.
     std::size_t max_group_bytes = std::size_t{4} << 20;

@@ -53,8 +53,8 @@ inline constexpr std::string_view session_stream_prefix = "session/";
 }
 
 /// Told on the driver's strand, inside a turn. Errors: `errc::locked`, `errc::store_corrupt`,
-/// `errc::store_full`, `errc::store_version` are told to the application as they are, all others as `errc::store_failed`. The client may destroy the
-/// store inside of each call.
+/// `errc::store_full`, `errc::store_version`, `errc::queue_full` are told to the application as they are, all others as
+/// `errc::store_failed`. The client may destroy the store inside of each call.
 class store_client {
 public:
     /// `load` is done. With an error the image is not looked at.
@@ -113,7 +113,7 @@ namespace detail {
 
 /// What the application is told of an error of a store.
 [[nodiscard]] inline std::error_code store_error(std::error_code ec) noexcept {
-    for (const errc e : {errc::locked, errc::store_corrupt, errc::store_full, errc::store_version})
+    for (const errc e : {errc::locked, errc::store_corrupt, errc::store_full, errc::store_version, errc::queue_full})
         if (ec == e) return ec;
     return errc::store_failed;
 }
