@@ -54,9 +54,8 @@ void link<P>::end_session(std::error_code why, std::optional<std::uint64_t> posi
                           session::exception_view exceptions) {
     if (state_ == connection_state::closed || state_ == connection_state::failed) return;
     over_ = true;
+    if (session_ && P::store::durable) session_->bury(tells ? std::optional(session_->in().accepted()) : std::nullopt);
     try {
-        if (session_ && P::store::durable)
-            session_->bury(tells ? std::optional(session_->in().accepted()) : std::nullopt);
         if (session_) session_->end_epoch(position, exceptions);
     } catch (const std::bad_alloc&) {
         // Without its position: what was written ends `unknown`.

@@ -64,7 +64,7 @@ public:
     void end_epoch(std::optional<std::uint64_t> position, exception_view exceptions = {});
     /// The session is over, and so is the socket: what a tombstone tells goes into the store. Outcomes are the
     /// business of `out()`.
-    void bury(std::optional<std::uint64_t> told);
+    void bury(std::optional<std::uint64_t> told) noexcept;
     /// What an earlier process left. Before the first link. Throws std::bad_alloc. Error: `store_corrupt`.
     [[nodiscard]] std::error_code restore(store_image image, time_point now);
 

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,6 +73,13 @@ public:
         }
         return ++last_;
     }
+    /// The epoch that records belong to is over, with the position that its tombstone tells. Its record is the last of
+    /// the next commit, so that a session can end also without memory. At most once.
+    void bury(std::optional<std::uint64_t> told) noexcept {
+        buried_ = true;
+        told_ = told;
+        ++last_;
+    }
     /// The epoch that records belong to from here on.
     void begin_epoch(const epoch_id& epoch) noexcept { epoch_ = epoch; }
     /// Takes back the last `n` records. Precondition: added since the last commit began.
@@ -86,8 +94,11 @@ public:
     /// Something is not durable yet, also while a commit is under way.
     [[nodiscard]] bool dirty() const noexcept { return last_ > durable_; }
 
-    /// Hands out the records added since the last commit.
+    /// Hands out the records added since the last commit. Throws std::bad_alloc, and nothing changed.
     [[nodiscard]] std::vector<record> begin_commit() {
+        if (keep_ && buried_)
+            pending_.push_back({.kind = record_kind::epoch_ended, .has_position = told_.has_value(), .seq = told_.value_or(0), .epoch = epoch_});
+        buried_ = false;
         committing_ = true;
         in_flight_ = last_;
         return std::exchange(pending_, {});
@@ -105,6 +116,8 @@ private:
     std::uint64_t durable_ = 0;
     std::vector<record> pending_;
     epoch_id epoch_{};
+    bool buried_ = false;  // its record is not in `pending_` yet
+    std::optional<std::uint64_t> told_;
 };
 
 }  // namespace session

@@ -162,9 +162,9 @@ inline void endpoint::end_epoch(std::optional<std::uint64_t> position, exception
     has_epoch_ = false;
     gap_seen_ = false;
 }
-inline void endpoint::bury(std::optional<std::uint64_t> told) {
+inline void endpoint::bury(std::optional<std::uint64_t> told) noexcept {
     if (!has_epoch_) return;
-    (void)log_.add({.kind = record_kind::epoch_ended, .has_position = told.has_value(), .seq = told.value_or(0)});
+    log_.bury(told);
     ++epoch_serial_;
     has_epoch_ = false;
 }
