@@ -79,6 +79,8 @@ template <class P>
 void link<P>::break_off(std::error_code why) {
     if (orphaned || is_final()) return;
     driver_.defer(*this);
+    // What the store has is not here, or not all of it: nothing may go on without that.
+    if (awaits_store()) return finish(connection_state::failed, why, {});
     if (session_on_ && session_) {
         if (!dial_ && P::store::durable && store_) {
             // The store knows what was accepted: the session goes on from there.
