@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -44,10 +45,15 @@ public:
     void wait_for(const message_id& id, std::function<void(bool finished)> done) {
         if (auto it = find(id); it != processing_.end()) it->copies.push_back(std::move(done));
     }
+    /// Without the memory to remember it: a copy in a later session is handed over again.
     void finish(const message_id& id, time_point now) {
         const auto it = find(id);
         if (it == processing_.end()) return;
-        (void)cache_.insert(id, now);
+        try {
+            processed(id, now);
+        } catch (const std::bad_alloc&) {
+            // It is finished all the same.
+        }
         auto copies = std::move(it->copies);
         processing_.erase(it);
         for (auto& done : copies) done(true);

@@ -66,7 +66,11 @@ void link<P>::on_committed(std::error_code ec) {
     if (!session_) return;
     if (ec) return commit_failed(ec);
     session_->end_commit();
-    release_committed();
+    try {
+        release_committed();
+    } catch (...) {
+        failed();
+    }
     driver_.defer(*this);
     if (host_ && is_final() && !session_->commit_pending()) std::exchange(host_, nullptr)->on_link_settled(this, true);
 }
