@@ -176,3 +176,74 @@ TEST_CASE("restore: a session whose client does not come ends after its time to 
     CHECK(p.server_store->size() == 1);
     CHECK(p.server_store->only_name() != name);
 }
+
+// Rule "message on disk before `accepted` is reported": also when the socket ends in the same turn.
+TEST_CASE("restore: what was not durable when its socket failed was not accepted, and its ticket is given again", "[restore]") {
+    durable_pair p;
+    p.start_server();
+    p.start_client(1);
+    REQUIRE(p.run_until([&] { return p.all_acknowledged(1); }));
+    std::error_code told;
+    p.client->on_state([&](const hawser::state_change& c) {
+        p.client_end = c;
+        if (c.to != connection_state::waiting) return;
+        p.client->async_enqueue(message::text("2"), [&](std::error_code ec, hawser::ticket) { told = ec; });
+        throw std::runtime_error("a critical handler");
+    });
+    p.net.run_for(1ms);
+    p.cut();
+    REQUIRE(p.run_until([&] { return p.client->state() == connection_state::failed; }));
+    p.net.run_for(1s);
+    CHECK(p.client_end.reason == errc::handler_failed);
+    CHECK(told == errc::handler_failed);
+    p.kill_client();
+    p.start_client(2);
+    REQUIRE(p.run_until([&] { return p.all_acknowledged(2); }));
+    p.check(2);
+}
+
+TEST_CASE("restore: a socket that ends while its store is at work completes what waits for the store", "[restore]") {
+    durable_pair p;
+    p.start_server();
+    p.start_client(1);
+    REQUIRE(p.run_until([&] { return p.all_acknowledged(1); }));
+    p.client_store->delay = 30s;  // longer than closing may take
+    std::error_code told;
+    p.client->async_enqueue(message::text("2"), [&](std::error_code ec, hawser::ticket) { told = ec; });
+    p.client->close();
+    REQUIRE(p.run_until([&] { return p.client->state() == connection_state::closed; }));
+    p.net.run_for(1ms);
+    CHECK(told);
+}
+
+TEST_CASE("restore: a new stream is not made without randomness for its origin", "[restore]") {
+    durable_pair p;
+    p.net.random_fails = true;
+    p.start_client(1);
+    REQUIRE(p.run_until([&] { return p.client->state() == connection_state::failed; }));
+    CHECK(p.client_end.reason == errc::random_failed);
+    p.kill_client();
+    p.net.random_fails = false;
+    p.start_server();
+    p.start_client(1);
+    REQUIRE(p.run_until([&] { return p.all_acknowledged(1); }));
+    p.check(1);
+}
+
+TEST_CASE("restore: a session that the server's store has lost meanwhile is unknown, and its client begins anew", "[restore]") {
+    durable_pair p;
+    p.start_server();
+    p.start_client(0);
+    REQUIRE(p.run_until([&] { return p.peers.size() == 1; }));
+    p.kill_client();
+    p.kill_server();
+    p.start_server();
+    p.net.run_for(1s);  // it is listed
+    p.server_store->erase(p.server_store->only_name());
+    p.start_client(3);
+    p.net.run_for(5s);
+    CHECK(p.all_acknowledged(3));
+    CHECK(p.epochs_lost() == 1);
+    CHECK(p.restored == 0);
+    p.check(3);
+}

@@ -34,7 +34,8 @@ void link<P>::begin_dialling(const url& where) {
     if (options_->session != session_mode::off) {
         dial_->subprotocols.insert(dial_->subprotocols.begin(), std::string(session::subprotocol));
         set_state(connection_state::connecting);
-        (void)session();
+        // The origin is part of the ids of messages: a new stream would keep one of zeros for ever.
+        if (session().options().origin == session::origin_id{}) return finish(connection_state::failed, errc::random_failed, {});
         store_->load(session_->options().origin);
     } else {
         start_attempt();

@@ -51,7 +51,7 @@ void link<P>::async_load(std::uint64_t serial, plain_completion done) {
 template <class P>
 void link<P>::begin_commit() {
     if (!session_->wants_commit()) return;
-    if (P::store::durable && store_failed_) return;
+    if (P::store::durable && (store_failed_ || stored_)) return;  // nothing becomes durable any more
     if (!store_ || store_failed_) return commit_now();
     auto records = session_->begin_commit();
     try {
@@ -97,6 +97,7 @@ void link<P>::commit_failed(std::error_code ec) {
 // Operations end, messages stay: a later process, or the next socket of this session, goes on with them.
 template <class P>
 void link<P>::leave_to_store(std::error_code why) {
+    while (!accepted_.empty()) accepted_.pop_front().complete(why, false);
     if (session_)
         session_->out().find_if([&](auto& m) {
             for (auto w = std::move(m.waiters); w; w = std::move(w->next))

@@ -99,6 +99,12 @@ void listener_core<P>::on_link_restored(void* who, std::error_code ec) {
     if (!l->record) return;
     const std::uint64_t serial = l->record->serial;
     if (ec) return refuse_waiting(serial);
+    if (!l->state_machine().has_epoch()) {
+        // The store does not have it any more: its client is told that nobody knows it.
+        table_.remove(*l->record);
+        l->end_session(errc::session_expired, std::nullopt);
+        return go_on(serial);
+    }
     l->record->state = &l->state_machine();
     go_on(serial);
 }
