@@ -36,7 +36,7 @@ void link<P>::close(close_code code, std::string reason, std::uint64_t serial, p
 template <class P>
 void link<P>::maybe_close() {
     if (state_ != connection_state::closing || close_sent_) return;
-    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty() && !(wire_ && wire_->in_message());
+    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty() && !(wire_ && wire_->sending_message());
     if (!drained && (link_ready_ || dial_ || session_on_)) return;
     if (!link_ready_) return finish(connection_state::closed, {}, {});
     if (session_on_) {

@@ -33,6 +33,7 @@ void link<P>::apply_pieces() {
     if (wire_->paused()) return;
     wire_->pause();
     heartbeat_.suspend(driver_.now());
+    idle_.suspend();
 }
 
 template <class P>
@@ -58,7 +59,7 @@ void link<P>::on_wire_piece(wire&, const message_piece& piece) {
 template <class P>
 bool link<P>::takes_piece() const noexcept {
     if (!link_ready_ || session_on_ || !wire_ || !wire_->is_open()) return false;
-    return wire_->in_message() ? !wire_->backed_up() : can_send_directly();
+    return wire_->sending_message() ? !wire_->backed_up() : can_send_directly();
 }
 
 template <class P>
@@ -83,11 +84,11 @@ std::error_code link<P>::try_send_piece(const message_piece& piece) {
     if (!link_ready_ || !wire_ || !wire_->is_open()) return errc::not_connected;
     if (session_on_) return errc::invalid_state;
     if (piece.offset == 0) {
-        if (wire_->in_message()) return errc::invalid_state;
+        if (wire_->sending_message()) return errc::invalid_state;
         if (state_ == connection_state::closing) return errc::closed;
         if (!can_send_directly()) return errc::would_block;
     } else {
-        if (!wire_->in_message()) return errc::connection_lost;
+        if (!wire_->sending_message()) return errc::connection_lost;
         if (wire_->backed_up()) return errc::would_block;
     }
     if (const auto ec = wire_->send_piece(piece)) return ec;

@@ -94,7 +94,7 @@ public:
     }
     /// A piece of a message, uncompressed. From the first to the last one nothing else may be sent.
     [[nodiscard]] std::error_code send_piece(const message_piece& piece);
-    [[nodiscard]] bool in_message() const noexcept { return ws_ && ws_->in_message(); }
+    [[nodiscard]] bool sending_message() const noexcept { return ws_ && ws_->in_message(); }
     /// Whether a message may be appended.
     [[nodiscard]] bool takes_messages() const noexcept { return phase_ == phase::open && !ws_->in_message(); }
     /// The same for a part of a message that must not be compressed.
