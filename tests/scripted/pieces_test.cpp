@@ -295,3 +295,20 @@ TEST_CASE("pieces: a message that began is ended before a close") {
     CHECK(s.peer->received == raw::frame(raw::text, "one", false) + raw::frame(raw::fin | raw::continuation, "two", false) +
                                   raw::frame(raw::fin | raw::close_frame, "\x03\xe8", false));
 }
+
+TEST_CASE("pieces: a connection that is not read from its beginning opens, and is neither dead nor idle") {
+    auto o = settings();
+    o.heartbeat.ping_interval = 1s;
+    o.heartbeat.pong_timeout = 1s;
+    o.idle_timeout = 5s;
+    client_world e(o);
+    e.client.on_message_piece([&e](const message_piece& p) { e.messages.emplace_back(p.text()); });
+    e.client.pause_receiving();
+    e.upgraded().send(raw::frame(raw::fin | raw::text, "early", false));
+    e.w.net.run_for(20s);
+    CHECK(e.ends.empty());
+    CHECK(e.messages.empty());
+    e.client.resume_receiving();
+    e.w.net.run_for(100ms);
+    CHECK(e.messages == log_type{"early"});
+}

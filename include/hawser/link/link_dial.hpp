@@ -147,6 +147,10 @@ void link<P>::announce_open(bool resumed) {
     link_ready_ = true;
     heartbeat_.start(now);
     idle_.start(now);
+    if (wire_->paused()) {
+        heartbeat_.suspend(now);
+        idle_.suspend();
+    }
     if (dial_) {
         if (dial_->permit) (void)breaker_.on_success(*dial_->permit, now);
         dial_->permit.reset();

@@ -24,10 +24,10 @@ void link<P>::set_on_piece(piece_handler f) {
     apply_pieces();
 }
 
-// A connection that is not listened to is not read: a piece cannot wait.
+// An open connection that is not listened to is not read: a piece cannot wait.
 template <class P>
 void link<P>::apply_pieces() {
-    if (!wire_ || session_on_) return;
+    if (!wire_ || !wire_->is_open() || session_on_) return;
     wire_->hand_out_pieces(on_piece_ && !feed_on_);
     if (!holds_pieces()) return read_on();
     if (wire_->paused()) return;
