@@ -53,11 +53,11 @@ def go_with_gorilla(build_dir):
 
 
 def rust_with_tungstenite(build_dir):
-    _need("Rust's tokio-tungstenite", "cargo")
-    folder = _peers_folder(build_dir) / "tungstenite"
-    with _alone_in(folder):
-        _run([*_cargo(), "build", "--locked", "--quiet", "--target-dir", folder], HERE / "rust")
-    return [str(folder / "debug" / "hawser-conformance-peer")], {}
+    return [_rust_program(build_dir, "hawser-conformance-peer")], {}
+
+
+def rust_with_ratchet(build_dir):
+    return [_rust_program(build_dir, "ratchet")]
 
 
 def chromium():
@@ -66,6 +66,14 @@ def chromium():
 
 def nginx():
     return _need("nginx", "nginx", "/usr/sbin/nginx")
+
+
+def _rust_program(build_dir, name):
+    _need(f"Rust's {name}", "cargo")
+    folder = _peers_folder(build_dir) / "rust"
+    with _alone_in(folder):
+        _run([*_cargo(), "build", "--locked", "--quiet", "--bin", name, "--target-dir", folder], HERE / "rust")
+    return str(folder / "debug" / name)
 
 
 def _cargo():
