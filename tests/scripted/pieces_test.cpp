@@ -312,3 +312,21 @@ TEST_CASE("pieces: a connection that is not read from its beginning opens, and i
     e.w.net.run_for(100ms);
     CHECK(e.messages == log_type{"early"});
 }
+
+TEST_CASE("F15: the time for a message stands still while it is not read, and begins anew") {
+    auto o = settings();
+    o.message_timeout = 10s;
+    piece_world s(o);
+    s.send(begin);
+    s.w.net.run_for(9s);
+    s.socket().pause_receiving();
+    s.w.net.run_for(60s);
+    CHECK_FALSE(s.why);
+    s.socket().resume_receiving();
+    s.w.net.run_for(9s);
+    CHECK_FALSE(s.why);
+    s.send(middle);
+    CHECK(s.log == log_type{"0:one", "3:two"});
+    s.w.net.run_for(11s);
+    CHECK(s.why == errc::message_timeout);
+}

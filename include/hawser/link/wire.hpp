@@ -118,6 +118,7 @@ public:
     }
     void pause() {
         if (std::exchange(paused_, true) || !stream_) return;
+        limits_.message = never;  // it is not the peer who is late; `pump` begins anew
         stream_->pause_reading();
     }
     void resume() {

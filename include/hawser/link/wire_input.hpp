@@ -35,7 +35,7 @@ inline void wire::pump() {
     pumping_ = false;
     if (phase_ == phase::ended) return;
     if (paused_) ws_->retain();
-    if (ws_->input().in_message() && limits_.message == never) {
+    if (!paused_ && ws_->input().in_message() && limits_.message == never) {
         limits_.message = add_saturated(driver_.now(), options_->message_timeout);
         rearm();
     }
