@@ -131,6 +131,30 @@ TEST_CASE("idle_timeout: while nobody takes what arrived the time stands still")
     check_time(time_until(e.w.net, 60s, [&] { return !e.ends.empty(); }), idle - 1s);
 }
 
+TEST_CASE("idle_timeout: each piece of a message counts, in either direction") {
+    server_world e(idling());
+    e.w.on_accept = [&e](hawser::resilient_socket<>& s) {
+        s.on_message_piece([&e](const hawser::message_piece& p) { e.messages.emplace_back(p.text()); });
+        s.on_state([&e](const hawser::state_change& c) {
+            if (c.to == connection_state::closed) e.ends.push_back(c);
+        });
+    };
+    const auto peer = e.upgraded();
+    hawser::resilient_socket<>& socket = e.w.accepted.back();
+    for (int i = 0; i < 3; ++i) {
+        e.w.net.run_for(idle - 1s);
+        const auto offset = static_cast<std::uint64_t>(i);
+        REQUIRE_FALSE(socket.try_send_piece({hawser::as_bytes("o"), hawser::message_kind::text, offset, i == 2}));
+    }
+    for (int i = 0; i < 3; ++i) {
+        e.w.net.run_for(idle - 1s);
+        peer->send(frame((i == 2 ? fin : 0U) | (i == 0 ? bad_input::text : bad_input::continuation), "i", true));
+    }
+    CHECK(e.ends.empty());
+    check_time(time_until(e.w.net, 60s, [&] { return !e.ends.empty(); }), idle);
+    CHECK(e.messages == std::vector<std::string>{"i", "i", "i"});
+}
+
 TEST_CASE("idle_timeout: a dialling socket closes with 1001 and connects again") {
     client_world e(idling());
     auto& peer = e.upgraded();

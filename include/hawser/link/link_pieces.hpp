@@ -46,6 +46,7 @@ void link<P>::hold(bool on) {
 template <class P>
 void link<P>::on_wire_piece(wire&, const message_piece& piece) {
     if (orphaned || close_sent_) return;
+    note_message();
     if (piece.last) count_received(static_cast<std::size_t>(piece.offset) + piece.bytes.size());
     if (!on_piece_) return;  // the rest of a message whose handler was replaced
     try {
@@ -92,6 +93,7 @@ std::error_code link<P>::try_send_piece(const message_piece& piece) {
         if (wire_->backed_up()) return errc::would_block;
     }
     if (const auto ec = wire_->send_piece(piece)) return ec;
+    note_message();
     if (!piece.last) return {};
     count_sent(static_cast<std::size_t>(piece.offset) + piece.bytes.size());
     driver_.defer(*this);  // what had to wait may go
