@@ -29,18 +29,32 @@ struct same_slot_hash {  // spread over the segments, one home slot in each
     std::uint64_t operator()(const message_id& id) const noexcept { return xxh3_hash{}(id) & 0xfff00000'00000000u; }
 };
 
+// In the order of their counters, or in any.
+struct ids {
+    bool rising;
+    std::uint64_t bound;
+    std::uint64_t last = 0;
+    std::uint64_t next(xoshiro256& rng) {
+        if (!rising) return uniform(rng, 0, bound);
+        if (uniform(rng, 0, 3) == 0) return uniform(rng, last > bound ? last - bound : 0, last + 2);
+        last += 3 * uniform(rng, 1, 20);  // of one origin
+        return last;
+    }
+};
+
 template <class Hash>
-void compare(std::uint64_t seed, std::size_t max_entries, int steps) {
+void compare(std::uint64_t seed, std::size_t max_entries, int steps, bool rising = false) {
     xoshiro256 rng{seed};
     constexpr milliseconds ttl{2000};
     xxhash_dedup_cache<Hash> cache{{.max_entries = max_entries, .dedup_ttl = ttl}};
     std::map<std::uint64_t, time_point> expires;  // no bound: what the cache holds must be in here
     time_point now{};
     std::uint64_t missed = 0;
+    ids source{rising, 2 * max_entries};
     for (int i = 0; i < steps; ++i) {
         now += duration{static_cast<duration::rep>(uniform(rng, 0, 2'000'000))};
         if (uniform(rng, 0, 4999) == 0) now += 3s;
-        const std::uint64_t n = uniform(rng, 0, 2 * max_entries);
+        const std::uint64_t n = source.next(rng);
         const auto known = expires.find(n);
         const bool held = known != expires.end() && known->second > now;
         switch (uniform(rng, 0, 9)) {
@@ -74,6 +88,7 @@ TEST_CASE("dedup: never a false duplicate, and a missed one only after an evicti
         CAPTURE(seed);
         for (const std::size_t max_entries : {1u, 7u, 128u, 700u, 5000u}) {
             compare<xxh3_hash>(seed, max_entries, 20'000);
+            compare<xxh3_hash>(seed, max_entries, 20'000, true);
             compare<same_hash>(seed, max_entries, 5'000);
             compare<same_segment_hash>(seed, max_entries, 5'000);
             compare<same_slot_hash>(seed, max_entries, 5'000);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 
@@ -20,11 +21,14 @@ struct message_id {
     std::uint64_t counter = 0;           ///< its number there, from 1
 
     /// Equal ids are the same message.
-    friend bool operator==(const message_id&, const message_id&) = default;
+    friend bool operator==(const message_id& a, const message_id& b) noexcept;
 };
 
 // Hashing reads the object's bytes, so there must be no padding.
 static_assert(sizeof(message_id) == 24 && std::has_unique_object_representations_v<message_id>);
+
+// As a whole: a comparison of arrays goes through them byte by byte.
+inline bool operator==(const message_id& a, const message_id& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 /// `00112233445566778899aabbccddeeff:42`: the origin in hexadecimal, the counter in decimal.
 [[nodiscard]] inline std::string to_string(const message_id& id) {

@@ -32,7 +32,7 @@ public:
     [[nodiscard]] verdict check(const message_id& id, time_point now) {
         if (planted(bug::copies_delivered)) return verdict::fresh;
         if (cache_.contains(id, now)) return verdict::duplicate;
-        return find(id) != processing_.end() ? verdict::in_processing : verdict::fresh;
+        return processing_.empty() || find(id) == processing_.end() ? verdict::fresh : verdict::in_processing;
     }
     /// It was handed over and is finished at once.
     void processed(const message_id& id, time_point now) { (void)cache_.insert(id, now); }

@@ -7,17 +7,20 @@
 /// | unknown | `insert` | `inserted`; if the table is full, the oldest id is forgotten first |
 /// | held | `insert`, `contains` | `duplicate`, true; its age stays what it was |
 /// | held for `dedup_ttl` | any | unknown again |
-/// | held | `erase` | unknown; its place is free once it would have been the oldest |
+/// | held | `erase` | unknown; its place is free once it would have been the oldest, at the latest |
 ///
-/// The hash only finds the place; equality is always that of the whole id. No operation pauses:
+/// The ids of a session rise, and as long as those of the first origin do they are kept as runs: a comparison
+/// instead of a hash, and 1 to 32 bytes each (see `detail/id_runs.hpp`). All others go into a table.
+/// There the hash only finds the place; equality is always that of the whole id. No operation pauses:
 /// each removes at most two expired ids, growing splits at most one segment of 384 slots, and
 /// ids that collide on purpose cost a logarithm (see `detail/id_index.hpp`). An empty cache
-/// has allocated nothing; an id costs about 40 bytes. Ids of a peer are its own choice, so a
+/// has allocated nothing; an id in the table costs about 40 bytes. Ids of a peer are its own choice, so a
 /// table that several peers share should have a seeded hash.
 ///
 /// Sources: rule 21 of hawser.v1; S9 (a flood stays bounded).
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/message_id.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/time.hpp>
@@ -25,6 +28,7 @@
 #include <hawser/policy/check.hpp>
 #include <hawser/policy/detail/id_index.hpp>
 #include <hawser/policy/detail/id_ring.hpp>
+#include <hawser/policy/detail/id_runs.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -121,38 +125,29 @@ public:
     /// Whether `id` is new; it is held from now on. O(1), amortised over growth.
     /// May throw std::bad_alloc; `id` is unknown then.
     dedup_result insert(const message_id& id, time_point now) {
-        // A ring is in order of age only if time never goes back.
-        last_now_ = std::max(last_now_, now);
-        remove_expired(2);
-        index_.tidy();
-        const std::uint64_t hash = hash_(id);
-        if (const auto ref = index_.find(hash, id, id_at())) {
-            if (ring_[*ref].expires > last_now_) return dedup_result::duplicate;
-            forget(hash, *ref);
+        // The next one of a batch.
+        if (now == last_now_ && !more_expired_ && size_ < max_entries_ && runs_.extend(id, now, passed_)) {
+            ++size_;
+            return dedup_result::inserted;
         }
-        while (ring_.size() >= max_entries_) {
-            if (ring_[ring_.front_ref()].expires > last_now_) ++evicted_;
-            pop_front();
-        }
-        const std::uint32_t ref = ring_.push_back({id, add_saturated(last_now_, ttl_)});
-        try {
-            index_.insert(hash, id, ref, id_at(), hash_);
-        } catch (...) {
-            ring_.pop_back();
-            throw;
-        }
-        ++size_;
-        return dedup_result::inserted;
+        return insert_any(id, now);
     }
 
-    /// Whether `id` is held and not expired. O(1).
+    /// Whether `id` is held and not expired. O(1); O(log n) for one that was in a run.
     [[nodiscard]] bool contains(const message_id& id, time_point now) const noexcept {
+        if (const auto* run = runs_.find(id)) return run->expires > now && !planted(detail::bug::dedup_forgets);
+        if (ring_.size() == 0 || (runs_.is_of(id) && runs_.is_above(id))) return false;
         const auto ref = index_.find(hash_(id), id, id_at());
         return ref && ring_[*ref].expires > now && !planted(detail::bug::dedup_forgets);
     }
 
     /// Forgets `id`; returns whether it was held.
     bool erase(const message_id& id) noexcept {
+        if (const auto* run = runs_.find(id)) {
+            forget(*run, id);
+            remove_expired(2);
+            return true;
+        }
         const std::uint64_t hash = hash_(id);
         const auto ref = index_.find(hash, id, id_at());
         if (!ref) return false;
@@ -165,7 +160,10 @@ public:
     /// Frees the memory of at most 64 expired ids, for times without messages (a heartbeat, say);
     /// returns how many: 64 = there may be more.
     std::size_t expire(time_point now) noexcept {
-        last_now_ = std::max(last_now_, now);
+        if (now > last_now_) {
+            last_now_ = now;
+            more_expired_ = true;
+        }
         const std::size_t removed = remove_expired(64);
         for (int i = 0; i < 16; ++i) index_.tidy();
         return removed;
@@ -175,6 +173,7 @@ public:
     void clear() noexcept {
         index_.clear();
         ring_.clear();
+        runs_.clear();
         size_ = 0;
     }
 
@@ -183,9 +182,45 @@ public:
     /// Ids forgotten before their time because the table was full; each could be a duplicate missed.
     [[nodiscard]] std::uint64_t evicted() const noexcept { return evicted_; }
     /// What is allocated.
-    [[nodiscard]] std::size_t memory_bytes() const noexcept { return ring_.memory_bytes() + index_.memory_bytes(); }
+    [[nodiscard]] std::size_t memory_bytes() const noexcept { return ring_.memory_bytes() + index_.memory_bytes() + runs_.memory_bytes(); }
 
 private:
+    HAWSER_OUT_OF_LINE dedup_result insert_any(const message_id& id, time_point now) {
+        // A ring is in order of age only if time never goes back.
+        if (now > last_now_ || more_expired_) {
+            last_now_ = std::max(last_now_, now);
+            more_expired_ = remove_expired(2) == 2;
+            index_.tidy();
+        }
+        const time_point expires = add_saturated(last_now_, ttl_);
+        if (runs_.is_of(id) ? runs_.is_above(id) : may_begin_runs(id)) {
+            while (size_ >= max_entries_ || (places() >= max_entries_ && !runs_.extends(id, last_now_, passed_))) evict();
+            if (!runs_.extend(id, last_now_, passed_)) runs_.push_back(id, last_now_, expires, passed_);
+            ++size_;
+            return dedup_result::inserted;
+        }
+        if (const auto* run = runs_.find(id)) {
+            if (run->expires > last_now_) return dedup_result::duplicate;
+            forget(*run, id);
+        }
+        const std::uint64_t hash = hash_(id);
+        if (const auto ref = index_.find(hash, id, id_at())) {
+            if (ring_[*ref].expires > last_now_) return dedup_result::duplicate;
+            forget(hash, *ref);
+        }
+        while (size_ >= max_entries_ || places() >= max_entries_) evict();
+        const std::uint32_t ref = ring_.push_back({id, expires});
+        try {
+            index_.insert(hash, id, ref, id_at(), hash_);
+        } catch (...) {
+            ring_.pop_back();
+            throw;
+        }
+        highest_ = ring_.size() == 1 ? id.counter : std::max(highest_, id.counter);
+        ++passed_;
+        ++size_;
+        return dedup_result::inserted;
+    }
     [[nodiscard]] static Hash seeded(std::uint64_t seed) noexcept {
         if constexpr (std::constructible_from<Hash, std::uint64_t>) return Hash(seed);
         else return Hash{};
@@ -198,14 +233,39 @@ private:
         ring_[ref].expires = time_point::min();
         --size_;
     }
-    void pop_front() noexcept {
+    void forget(const detail::id_run& run, const message_id& id) noexcept {
+        runs_.erase(run, id);
+        --size_;
+    }
+    // Of another origin, or of this one after a pause: no id of the table may be above it.
+    [[nodiscard]] bool may_begin_runs(const message_id& id) const noexcept {
+        return runs_.empty() && (ring_.size() == 0 || id.counter > highest_) && !planted(detail::bug::dedup_by_hash);
+    }
+    // What is bounded besides the ids: places of erased ones are in it.
+    [[nodiscard]] std::size_t places() const noexcept { return ring_.size() + runs_.size(); }
+    [[nodiscard]] bool oldest_is_in_run() const noexcept {
+        return !runs_.empty() && (ring_.size() == 0 || runs_.front().place <= passed_ - ring_.size());
+    }
+    [[nodiscard]] time_point oldest_expires() const noexcept {
+        return oldest_is_in_run() ? runs_.front().expires : ring_[ring_.front_ref()].expires;
+    }
+    void evict() noexcept {
+        if (oldest_expires() > last_now_) ++evicted_;
+        pop_oldest();
+    }
+    void pop_oldest() noexcept {
+        if (oldest_is_in_run()) {
+            runs_.pop_front();
+            --size_;
+            return;
+        }
         const id_entry& oldest = ring_[ring_.front_ref()];
         if (oldest.expires != time_point::min()) forget(hash_(oldest.id), ring_.front_ref());
         ring_.pop_front();
     }
     std::size_t remove_expired(std::size_t most) noexcept {
         std::size_t removed = 0;
-        for (; removed < most && ring_.size() != 0 && ring_[ring_.front_ref()].expires <= last_now_; ++removed) pop_front();
+        for (; removed < most && places() != 0 && oldest_expires() <= last_now_; ++removed) pop_oldest();
         return removed;
     }
 
@@ -214,8 +274,12 @@ private:
     std::size_t max_entries_;
     duration ttl_;
     time_point last_now_ = time_point::min();
+    bool more_expired_ = true;  // perhaps, at `last_now_`
     std::size_t size_ = 0;
     std::uint64_t evicted_ = 0;
+    std::uint64_t passed_ = 0;   // ids that went into the table, ever
+    std::uint64_t highest_ = 0;  // counter in the table, since it was empty
+    detail::id_runs runs_;
     detail::id_ring ring_;
     detail::id_index index_;
     [[no_unique_address]] Hash hash_;
