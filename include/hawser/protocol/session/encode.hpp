@@ -9,7 +9,9 @@
 #include <hawser/protocol/session/varint.hpp>
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 
 namespace hawser::inline v0 {
@@ -39,15 +41,33 @@ inline void put_ack(byte_vector& out, const ack_fields& a) {
 }
 [[nodiscard]] constexpr unsigned flag_if(bool on, std::uint8_t bit) noexcept { return on ? bit : 0U; }
 
-inline void put_extensions(byte_vector& out, const data& f) {
+// The same for DATA, where there is room at `to`.
+[[nodiscard]] inline std::byte* begin_data(std::byte* to, unsigned flags) noexcept {
+    to[0] = static_cast<std::byte>(frame_type::data);
+    to[1] = static_cast<std::byte>(flags);
+    return to + checksum_offset + ((flags & flag::checksum) != 0 ? checksum_size : 0);
+}
+// Returns the size of what lies from `to` to `end`.
+[[nodiscard]] inline std::size_t finish_data(std::byte* to, const std::byte* end, byte_view payload) noexcept {
+    const auto flags = static_cast<std::uint8_t>(to[1]);
+    if ((flags & flag::checksum) != 0) {
+        const byte_view head(to + checksum_offset + checksum_size, end);
+        store_le<std::uint32_t>(to + checksum_offset, checksum_of(frame_type::data, flags, head, payload));
+    }
+    return static_cast<std::size_t>(end - to);
+}
+[[nodiscard]] inline std::byte* put_ack(std::byte* to, const ack_fields& a) noexcept {
+    return put_varint(put_varint(put_varint(to, a.accepted), a.credit_messages), a.credit_bytes);
+}
+[[nodiscard]] inline std::byte* put_extensions(std::byte* to, const data& f) noexcept {
     assert(f.key.size() <= max_key_size);
-    const std::size_t length_size = f.key.size() < 128 ? 1 : 2;
-    const std::size_t key_size = f.key.empty() ? 0 : 1 + length_size + f.key.size();
-    put_varint(out, key_size + (f.transfer ? 2 : 0));
-    if (f.transfer) put_varints(out, {(extension_transfer << 1) | 1, 0});
-    if (f.key.empty()) return;
-    put_varints(out, {extension_key << 1, f.key.size()});
-    append(out, as_bytes(f.key));
+    const std::size_t key_size = f.key.empty() ? 0 : 1 + varint_size(f.key.size()) + f.key.size();
+    to = put_varint(to, key_size + (f.transfer ? 2 : 0));
+    if (f.transfer) to = put_varint(put_varint(to, (extension_transfer << 1) | 1), 0);
+    if (f.key.empty()) return to;
+    to = put_varint(put_varint(to, extension_key << 1), f.key.size());
+    std::memcpy(to, f.key.data(), f.key.size());
+    return to + f.key.size();
 }
 
 // The extensions of a frame that tells a position; `begin_frame` was told that there are some.
@@ -137,20 +157,39 @@ inline void encode(byte_vector& out, const goaway& f, bool sum) {
     append(out, as_bytes(f.target));
     finish_frame(out);
 }
-/// The head of DATA; the payload follows it directly on the wire. `f.key` is at most
-/// `max_key_size` bytes.
-inline void encode(byte_vector& out, const data& f, byte_view payload, bool sum) {
+/// Room for the head of DATA, whatever the numbers are.
+[[nodiscard]] inline std::size_t max_head_size(const data& f) noexcept {
+    constexpr std::size_t fields = 6 * max_varint_size;  // acknowledgement, seq, delta, offset
+    constexpr std::size_t extension = 8;                 // sizes and ids
+    return checksum_offset + checksum_size + fields + extension + f.key.size();
+}
+/// Writes the head of DATA, which the payload follows directly on the wire, at `to`, where there is room for
+/// `max_head_size(f)`; returns its size. `f.key` is at most `max_key_size` bytes.
+[[nodiscard]] inline std::size_t encode(std::byte* const to, const data& f, byte_view payload, bool sum) noexcept {
     using namespace detail;
-    begin_frame(out, frame_type::data,
-                flag_if(sum, flag::checksum) | flag_if(f.text, flag::text) | flag_if(f.ack_now, flag::ack_now) |
-                    flag_if(f.has_ack, flag::has_ack) | flag_if(f.more, flag::more) |
-                    flag_if(f.last_part, flag::last_part) | flag_if(!f.key.empty() || f.transfer, flag::extensions));
-    if (!f.key.empty() || f.transfer) put_extensions(out, f);
-    if (f.has_ack) put_ack(out, f.ack);
-    put_varint(out, f.seq);
-    if (!f.more) put_varint(out, zigzag(f.id_delta));
-    if (f.more || f.last_part) put_varint(out, f.offset);
-    finish_frame(out, payload);
+    const bool extended = !f.key.empty() || f.transfer;
+    const unsigned flags = flag_if(sum, flag::checksum) | flag_if(f.text, flag::text) | flag_if(f.ack_now, flag::ack_now) |
+                           flag_if(f.has_ack, flag::has_ack) | flag_if(f.more, flag::more) |
+                           flag_if(f.last_part, flag::last_part) | flag_if(extended, flag::extensions);
+    std::byte* at = begin_data(to, flags);
+    if (extended) at = put_extensions(at, f);
+    if (f.has_ack) at = put_ack(at, f.ack);
+    at = put_varint(at, f.seq);
+    if (!f.more) at = put_varint(at, zigzag(f.id_delta));
+    if (f.more || f.last_part) at = put_varint(at, f.offset);
+    return finish_data(to, at, payload);
+}
+/// The same where `is_simple_data(flags)`; `ack` is looked at if they say that there is one.
+[[nodiscard]] inline std::size_t encode_simple(std::byte* const to, unsigned flags, const ack_fields& ack, std::uint64_t seq,
+                                               std::int64_t id_delta, byte_view payload) noexcept {
+    using namespace detail;
+    std::byte* at = begin_data(to, flags);
+    if ((flags & flag::has_ack) != 0) at = put_ack(at, ack);
+    return finish_data(to, put_varint(put_varint(at, seq), zigzag(id_delta)), payload);
+}
+inline void encode(byte_vector& out, const data& f, byte_view payload, bool sum) {
+    out.resize(max_head_size(f));
+    out.resize(encode(out.data(), f, payload, sum));
 }
 inline void encode_datagram(byte_vector& out, bool text, byte_view payload, bool sum) {
     using namespace detail;

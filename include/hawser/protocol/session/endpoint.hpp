@@ -72,7 +72,11 @@ public:
 
     [[nodiscard]] action on_frame(byte_view frame, time_point now);
     /// The application took responsibility for `seq` (or is being handed it, on hand-off).
-    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, store_effect effect = {}) {
+    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now) {
+        if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now);
+    }
+    /// The same, and `effect` goes into the transaction of the position.
+    void finish(std::uint64_t epoch_serial, std::uint64_t seq, time_point now, store_effect effect) {
         if (has_epoch_ && epoch_serial == epoch_serial_) in_.finish(seq, now, std::move(effect));
     }
     /// `result` may be `rejected` or `duplicate`, which a peer that does not know exceptions is told as `acknowledged`.
@@ -177,6 +181,8 @@ private:
     [[nodiscard]] std::error_code apply(const ack_fields& f, time_point now);
     [[nodiscard]] std::error_code apply_exceptions(std::uint64_t accepted, exception_view exceptions);
     void ping_if_exhausted() noexcept;
+    [[nodiscard]] action on_any_frame(byte_view frame, time_point now);
+    [[nodiscard]] bool takes_simple(byte_view frame, time_point now, action& a);
     [[nodiscard]] action on_data(byte_view frame, const envelope& e, time_point now);
     [[nodiscard]] std::error_code gather(const data& d, byte_view payload);
     void drop_parts() noexcept;
@@ -188,6 +194,8 @@ private:
     // detail/output.hpp
     [[nodiscard]] std::optional<outgoing_frame> opening_frame();
     [[nodiscard]] outgoing_frame position_frame(frame_type type);
+    [[nodiscard]] std::byte* room_for_head(std::size_t size);
+    [[nodiscard]] byte_view encode_data(const data& d, byte_view payload);
     [[nodiscard]] outgoing_frame data_frame(outbox::entry& e);
     [[nodiscard]] outgoing_frame part_frame(outbox::entry& e, std::uint64_t seq);
     [[nodiscard]] outgoing_frame goaway_frame();

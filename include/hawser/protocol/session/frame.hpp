@@ -184,6 +184,10 @@ struct envelope {
 [[nodiscard]] constexpr bool carries_payload(frame_type t) noexcept {
     return t == frame_type::data || t == frame_type::datagram;
 }
+/// Whether these flags of DATA announce a whole message without extensions.
+[[nodiscard]] constexpr bool is_simple_data(unsigned flags) noexcept {
+    return (flags & (flag::extensions | flag::more | flag::last_part)) == 0;
+}
 /// Whether a frame of this type tells a position, and what it covers that was not simply accepted.
 [[nodiscard]] constexpr bool tells_exceptions(frame_type t) noexcept {
     return (t >= frame_type::resume && t <= frame_type::resume_failed) ||

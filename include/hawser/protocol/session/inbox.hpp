@@ -3,6 +3,7 @@
 /// The receiving half of a session: positions, credit, and when to acknowledge.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/time.hpp>
@@ -51,7 +52,7 @@ public:
         ack_deadline_ = never;
     }
 
-    [[nodiscard]] verdict on_data(std::uint64_t seq, std::size_t size, bool ack_now, time_point now) {
+    [[nodiscard]] HAWSER_IN_LINE verdict on_data(std::uint64_t seq, std::size_t size, bool ack_now, time_point now) {
         if (seq <= received_) {
             // Its sender may have missed the acknowledgement, or waits for it now.
             if (seq <= accepted_) request_ack(now, true);
@@ -63,7 +64,7 @@ public:
         const bool in_credit = seq <= accepted_ + limits_.window_messages &&
                                pending_bytes_ + size <= limits_.window_bytes;
         if (!in_credit && !alone) return verdict::overrun;
-        (void)pending_.push_back({.size = size, .result = outcome::pending});
+        pending_.emplace_back().size = size;
         pending_bytes_ += size;
         received_ = seq;
         if (ack_now) due_ = seq;
@@ -91,7 +92,11 @@ public:
     /// The application has finished with a message (or was handed it, in mode on hand-off),
     /// in any order; `effect` goes into the transaction of the position; `result` is `acknowledged`, `duplicate` or
     /// `rejected`. Unknown and repeated numbers are ignored. Throws std::bad_alloc; it may be called again then.
-    void finish(std::uint64_t seq, time_point now, store_effect effect = {}, outcome result = outcome::acknowledged) {
+    HAWSER_IN_LINE void finish(std::uint64_t seq, time_point now) {
+        if (is_next_alone(seq)) accept_next(now);
+        else finish(seq, now, store_effect());
+    }
+    void finish(std::uint64_t seq, time_point now, store_effect effect, outcome result = outcome::acknowledged) {
         if (seq <= accepted_ || seq > received_) return;
         slot& finished = pending_[static_cast<std::size_t>(seq - accepted_ - 1)];
         const bool open = finished.result == outcome::pending;
@@ -165,15 +170,36 @@ public:
 
 private:
     struct slot {
-        std::uint64_t size;
-        outcome result;
+        std::uint64_t size = 0;
+        outcome result = outcome::pending;
         std::unique_ptr<store_effect> effect{};
     };
 
+    // The usual case: messages are finished in order, and nothing else has to be looked at.
+    [[nodiscard]] bool is_next_alone(std::uint64_t seq) const noexcept {
+        if (seq != accepted_ + 1 || pending_.empty() || pending_[0].result != outcome::pending) return false;
+        const bool open = pending_.size() == 1 || pending_[1].result == outcome::pending;
+        return open && exceptions_.empty() && !planted(bug::prefix_with_holes);
+    }
+    void accept_next(time_point now) {
+        pending_.front().result = outcome::acknowledged;  // also if the next line throws
+        log_accepted(accepted_ + 1, accepted_bytes_ + pending_.front().size);
+        drop_accepted();
+        tell_accepted(now);
+    }
+    void drop_accepted() noexcept {
+        const std::uint64_t size = pending_.front().size;
+        pending_.drop_front();
+        ++accepted_;
+        accepted_bytes_ += size;
+        pending_bytes_ -= size;
+    }
     void advance(time_point now) {
         const std::uint64_t before = accepted_;
         while (accept_prefix()) {}
-        if (accepted_ == before) return;
+        if (accepted_ != before) tell_accepted(now);
+    }
+    void tell_accepted(time_point now) noexcept {
         const bool half = (accepted_ - announced_) * 2 >= limits_.window_messages ||
                           (accepted_bytes_ - announced_bytes_) * 2 >= limits_.window_bytes;
         const bool waited_for = due_ != 0 && accepted_ >= due_ && !planted(bug::ack_now_unheeded);
@@ -199,15 +225,14 @@ private:
         if (messages == 0) return false;
         name_exceptions(messages);
         log_accepted(accepted_ + messages, accepted_bytes_ + bytes);
-        for (; messages > 0; --messages, ++accepted_) {
-            const std::uint64_t size = pending_.pop_front().size;
-            accepted_bytes_ += size;
-            pending_bytes_ -= size;
-        }
+        for (; messages > 0; --messages) drop_accepted();
         return true;
     }
     void log_accepted(std::uint64_t position, std::uint64_t bytes) {
-        if (!log_.keeps_records()) return (void)log_.add(record_kind::accepted, 0, position);
+        if (log_.keeps_records()) log_record(position, bytes);
+        else (void)log_.add(record_kind::accepted, 0, position);
+    }
+    HAWSER_OUT_OF_LINE void log_record(std::uint64_t position, std::uint64_t bytes) {
         record r{.kind = record_kind::accepted, .seq = position, .from = accepted_, .bytes = bytes};
         r.exceptions = as_text(exceptions_through(position).value());
         auto& effect = pending_.front().effect;

@@ -3,6 +3,7 @@
 /// What a session wants on disk before it goes on, in order.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/message.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/core/send_options.hpp>
@@ -62,7 +63,7 @@ public:
     /// A record that nothing is known of but its kind, where records are not kept.
     std::uint64_t add(record_kind kind, std::uint64_t counter, std::uint64_t seq = 0,
                       outcome result = outcome::pending) {
-        if (keep_) pending_.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
+        if (keep_) keep(kind, counter, seq, result);
         return ++last_;
     }
     /// Throws std::bad_alloc, and `r` is unchanged.
@@ -109,6 +110,10 @@ public:
     }
 
 private:
+    HAWSER_OUT_OF_LINE void keep(record_kind kind, std::uint64_t counter, std::uint64_t seq, outcome result) {
+        pending_.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
+    }
+
     bool keep_;
     bool committing_ = false;
     std::uint64_t last_ = 0;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/config.hpp>
 
 #include <array>
 #include <cstddef>
@@ -16,15 +17,15 @@ namespace session {
 
 inline constexpr std::size_t max_varint_size = 10;
 
+/// Writes at `to`, which has room for `max_varint_size` bytes, and returns where it ended.
+[[nodiscard]] inline std::byte* put_varint(std::byte* to, std::uint64_t value) noexcept {
+    for (; value >= 0x80; value >>= 7) *to++ = static_cast<std::byte>((value & 0x7f) | 0x80);
+    *to++ = static_cast<std::byte>(value);
+    return to;
+}
 inline void put_varint(byte_vector& out, std::uint64_t value) {
     std::byte buffer[max_varint_size];
-    std::size_t n = 0;
-    do {
-        const auto low = static_cast<std::uint8_t>(value & 0x7f);
-        value >>= 7;
-        buffer[n++] = static_cast<std::byte>(value != 0 ? low | 0x80U : low);
-    } while (value != 0);
-    append(out, {buffer, n});
+    append(out, {buffer, put_varint(buffer, value)});
 }
 
 /// Bytes that `put_varint` writes.
@@ -46,38 +47,31 @@ inline void put_varint(byte_vector& out, std::uint64_t value) {
 /// fails, so that a caller may check once at the end.
 class cursor {
 public:
-    explicit cursor(byte_view bytes) noexcept : rest_(bytes) {}
+    explicit cursor(byte_view bytes) noexcept : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
     [[nodiscard]] bool ok() const noexcept { return ok_; }
-    [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
-    [[nodiscard]] byte_view rest() const noexcept { return rest_; }
+    [[nodiscard]] bool at_end() const noexcept { return at_ == end_; }
+    /// What was not taken; empty after a failure.
+    [[nodiscard]] byte_view rest() const noexcept { return {at_, end_}; }
 
     [[nodiscard]] byte_view take(std::uint64_t n) noexcept {
-        if (!ok_ || n > rest_.size()) {
-            ok_ = false;
+        if (n > static_cast<std::size_t>(end_ - at_)) {
+            fail();
             return {};
         }
-        const byte_view taken = rest_.first(static_cast<std::size_t>(n));
-        rest_ = rest_.subspan(static_cast<std::size_t>(n));
+        const byte_view taken(at_, static_cast<std::size_t>(n));
+        at_ += taken.size();
         return taken;
     }
     [[nodiscard]] std::uint8_t u8() noexcept {
-        const byte_view b = take(1);
-        return b.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(b[0]);
-    }
-    [[nodiscard]] std::uint64_t varint() noexcept {
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64; shift += 7) {
-            const std::uint8_t b = u8();
-            if (!ok_) return 0;
-            const std::uint64_t low = b & 0x7fU;
-            // The tenth byte holds one bit; a last byte of zero would not be the shortest form.
-            if ((shift == 63 && low > 1) || (b == 0 && shift != 0)) break;
-            value |= low << shift;
-            if ((b & 0x80U) == 0) return value;
-        }
-        ok_ = false;
+        if (at_ != end_) return static_cast<std::uint8_t>(*at_++);
+        fail();
         return 0;
+    }
+    [[nodiscard]] HAWSER_IN_LINE std::uint64_t varint() noexcept {
+        // Most have one byte, and most others are numbers of messages.
+        if (at_ != end_ && *at_ < std::byte{0x80}) return static_cast<std::uint8_t>(*at_++);
+        return long_varint();
     }
     template <std::size_t N>
     void copy(std::array<std::byte, N>& out) noexcept {
@@ -86,7 +80,28 @@ public:
     }
 
 private:
-    byte_view rest_;
+    std::uint64_t long_varint() noexcept {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 64 && at_ != end_; shift += 7) {
+            const auto b = static_cast<std::uint8_t>(*at_++);
+            if (b >= 0x80) {
+                value |= std::uint64_t{b & 0x7fU} << shift;
+                continue;
+            }
+            // The tenth byte holds one bit; a last byte of zero would not be the shortest form.
+            if (b == 0 || (shift == 63 && b > 1)) break;
+            return value | std::uint64_t{b} << shift;
+        }
+        fail();
+        return 0;
+    }
+    void fail() noexcept {
+        at_ = end_;
+        ok_ = false;
+    }
+
+    const std::byte* at_;
+    const std::byte* end_;
     bool ok_ = true;
 };
 

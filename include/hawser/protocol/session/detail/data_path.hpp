@@ -28,9 +28,46 @@ inline std::error_code endpoint::verify(byte_view frame, const envelope& e, byte
     return {};
 }
 
+// The next message, whole and without extensions, as almost all are. False: it is something else, or something is
+// wrong, and the general way decides; an acknowledgement is then taken twice, which changes nothing.
+inline bool endpoint::takes_simple(byte_view frame, time_point now, action& a) {
+    constexpr std::size_t sum_end = checksum_offset + checksum_size;
+    if (frame.size() < sum_end || static_cast<frame_type>(frame[0]) != frame_type::data) return false;
+    const auto flags = static_cast<std::uint8_t>(frame[1]);
+    const bool summed = (flags & flag::checksum) != 0;
+    if (phase_ != phase::attached || summed != checksum()) return false;
+    if (!is_simple_data(flags) || (flags & ~known_flags(frame_type::data)) != 0) return false;
+    cursor in(frame.subspan(summed ? sum_end : checksum_offset));
+    const bool has_ack = (flags & flag::has_ack) != 0;
+    const ack_fields ack = has_ack ? detail::take_ack(in) : ack_fields();
+    const std::uint64_t seq = in.varint();
+    const std::int64_t id_delta = unzigzag(in.varint());
+    const byte_view payload = in.rest();
+    if (!in.ok() || seq != in_.received() + 1 || seq >= max_seq || payload.size() > options_.max_message_size) return false;
+    if (summed && !checksum_matches(frame, frame_type::data, flags, payload)) return false;
+    if (has_ack)
+        if (auto ec = apply(ack, now)) {
+            a = fail(ec);
+            return true;
+        }
+    if (in_.on_data(seq, payload.size(), (flags & flag::ack_now) != 0, now) != inbox::verdict::fresh) return false;
+    gap_seen_ = false;
+    a.what = action::kind::deliver;
+    a.text = (flags & flag::text) != 0;
+    a.payload = payload;
+    a.seq = seq;
+    a.id = {peer_origin_, seq + peer_id_base_ + static_cast<std::uint64_t>(id_delta)};
+    return true;
+}
+
 inline action endpoint::on_frame(byte_view frame, time_point now) {
-    envelope e;
+    action a;
     if (parts_done_) drop_parts();
+    if (!takes_simple(frame, now, a)) a = on_any_frame(frame, now);
+    return a;
+}
+inline action endpoint::on_any_frame(byte_view frame, time_point now) {
+    envelope e;
     if (auto ec = decode(frame, e)) return fail(ec);
     switch (e.type) {
     case frame_type::data: return on_data(frame, e, now);

@@ -4,6 +4,7 @@
 /// control frames, then messages, then parts of a large one, then an ACK that no message carried.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
 
@@ -11,6 +12,50 @@
 
 namespace hawser::inline v0 {
 namespace session {
+
+// Of the buffer only the front is used: it does not shrink, so that nothing is cleared for each message.
+inline std::byte* endpoint::room_for_head(std::size_t size) {
+    if (head_.size() < size) head_.resize(size);
+    return head_.data();
+}
+inline byte_view endpoint::encode_data(const data& d, byte_view payload) {
+    const std::size_t size = encode(room_for_head(max_head_size(d)), d, payload, checksum());
+    return byte_view(head_).first(size);
+}
+// `ack_now`: without it the peer would wait for more, which cannot come before its answer.
+HAWSER_IN_LINE inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
+    const std::uint64_t seq = out_.cursor();
+    const std::size_t offset = out_.part_offset(e);
+    const byte_view payload = e.body.bytes().subspan(offset);
+    if (payload.size() > out_.part_size()) return part_frame(e, seq);
+    const auto id_delta = static_cast<std::int64_t>(e.counter - seq - out_.epoch_id_base());
+    const bool ack_now = out_.last_for_now();
+    const bool has_ack = in_.ack_useful() && in_.exceptions_kept() == 0;  // it has no room for exceptions
+    byte_view head;
+    if (offset == 0 && !e.extras && e.body.kind() != message_kind::transfer) {
+        const unsigned flags = detail::flag_if(checksum(), flag::checksum) | detail::flag_if(e.body.is_text(), flag::text) |
+                               detail::flag_if(ack_now, flag::ack_now) | detail::flag_if(has_ack, flag::has_ack);
+        std::byte* const to = room_for_head(max_head_size({}));
+        head = {to, encode_simple(to, flags, has_ack ? in_.ack() : ack_fields(), seq, id_delta, payload)};
+    } else {
+        data d;
+        d.seq = seq;
+        d.id_delta = id_delta;
+        d.text = e.body.is_text();
+        d.ack_now = ack_now;
+        d.has_ack = has_ack;
+        d.last_part = offset > 0;
+        d.offset = offset;
+        d.transfer = e.body.kind() == message_kind::transfer;
+        if (e.extras) d.key = e.extras->key;
+        if (has_ack) d.ack = in_.ack();
+        head = encode_data(d, payload);
+    }
+    if (has_ack) in_.announced();
+    const bool again = e.written;
+    out_.written(e);
+    return {head, payload, &e.body, again};
+}
 
 inline std::optional<outgoing_frame> endpoint::next_frame() {
     if (opening_ != opening::none) return opening_frame();
@@ -119,28 +164,6 @@ inline outgoing_frame endpoint::goaway_frame() {
     goaway_.reset();
     return {head_, {}};
 }
-// `ack_now`: without it the peer would wait for more, which cannot come before its answer.
-inline outgoing_frame endpoint::data_frame(outbox::entry& e) {
-    data d;
-    d.seq = out_.cursor();
-    const std::size_t offset = out_.part_offset(e);
-    if (e.body.size() - offset > out_.part_size()) return part_frame(e, d.seq);
-    const byte_view payload = e.body.bytes().subspan(offset);
-    d.last_part = offset > 0;
-    d.offset = offset;
-    d.id_delta = static_cast<std::int64_t>(e.counter - d.seq - out_.epoch_id_base());
-    d.text = e.body.is_text();
-    d.transfer = e.body.kind() == message_kind::transfer;
-    d.ack_now = out_.last_for_now();
-    d.has_ack = in_.ack_useful() && in_.exceptions_kept() == 0;  // it has no room for exceptions
-    if (e.extras) d.key = e.extras->key;
-    if (d.has_ack) d.ack = in_.ack();
-    encode(head_, d, payload, checksum());
-    if (d.has_ack) in_.announced();
-    const bool again = e.written;
-    out_.written(e);
-    return {head_, payload, &e.body, again};
-}
 // Without a number, but where the message has one from an earlier link: the receiver may have it already.
 inline outgoing_frame endpoint::part_frame(outbox::entry& e, std::uint64_t seq) {
     data d;
@@ -148,9 +171,9 @@ inline outgoing_frame endpoint::part_frame(outbox::entry& e, std::uint64_t seq) 
     d.seq = seq;
     d.offset = out_.part_offset(e);
     const byte_view payload = e.body.bytes().subspan(static_cast<std::size_t>(d.offset), static_cast<std::size_t>(out_.part_size()));
-    encode(head_, d, payload, checksum());
+    const byte_view head = encode_data(d, payload);
     out_.part_written(e, payload.size());
-    return {head_, payload, &e.body, e.written, true};
+    return {head, payload, &e.body, e.written, true};
 }
 
 }  // namespace session
