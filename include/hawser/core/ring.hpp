@@ -43,35 +43,24 @@ public:
 
     /// Makes room, so that the next `push_back` or `push_front` does not throw. Throws std::bad_alloc.
     void reserve_one() {
-        if (size_ < capacity_) return;
-        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
-        T* fresh = std::allocator<T>{}.allocate(grown);
-        for (std::size_t i = 0; i < size_; ++i) {
-            std::construct_at(fresh + i, std::move(slots_[index(i)]));
-            std::destroy_at(slots_ + index(i));
-        }
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
-        slots_ = fresh;
-        capacity_ = grown;
-        head_ = 0;
+        if (size_ == capacity_) grow();
     }
-    /// Throws std::bad_alloc when it must grow and cannot; the ring is unchanged then.
-    T& push_back(T value) {
-        reserve_one();
-        T* slot = slots_ + index(size_);
-        std::construct_at(slot, std::move(value));
-        ++size_;
-        return *slot;
-    }
+    /// Throws std::bad_alloc when it must grow and cannot; ring and value are unchanged then. Precondition: `value` is
+    /// not an element of this ring.
+    T& push_back(T&& value) { return construct_back(std::move(value)); }
+    T& push_back(const T& value) { return construct_back(value); }
     /// The same with a value-initialised element, to be filled where it is.
-    T& emplace_back() {
-        reserve_one();
+    HAWSER_IN_LINE T& emplace_back() { return construct_back(); }
+    /// The same with the first element of `other`, which loses it. Precondition: there is room, and one in `other`.
+    T& push_front_of(ring& other) noexcept {
+        assert(size_ < capacity_);
         T* slot = slots_ + index(size_);
-        std::construct_at(slot);
+        std::construct_at(slot, std::move(other.front()));
         ++size_;
+        other.drop_front();
         return *slot;
     }
-    /// The same at the front.
+    /// As `push_back`, at the front.
     T& push_front(T value) {
         reserve_one();
         head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
@@ -106,7 +95,7 @@ public:
     }
     /// Destroys all and gives the memory back.
     void clear() noexcept {
-        while (size_ > 0) (void)pop_front();
+        while (size_ > 0) drop_front();
         if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
         slots_ = nullptr;
         capacity_ = head_ = 0;
@@ -122,6 +111,26 @@ public:
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return capacity_ * sizeof(T); }
 
 private:
+    template <class... Value>
+    HAWSER_IN_LINE T& construct_back(Value&&... value) {
+        reserve_one();
+        T* slot = slots_ + index(size_);
+        std::construct_at(slot, std::forward<Value>(value)...);
+        ++size_;
+        return *slot;
+    }
+    HAWSER_OUT_OF_LINE void grow() {
+        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
+        T* fresh = std::allocator<T>{}.allocate(grown);
+        for (std::size_t i = 0; i < size_; ++i) {
+            std::construct_at(fresh + i, std::move(slots_[index(i)]));
+            std::destroy_at(slots_ + index(i));
+        }
+        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        slots_ = fresh;
+        capacity_ = grown;
+        head_ = 0;
+    }
     [[nodiscard]] std::size_t index(std::size_t i) const noexcept { return (head_ + i) & (capacity_ - 1); }
 
     T* slots_ = nullptr;

@@ -41,6 +41,10 @@ struct send_options {
     static constexpr std::size_t max_key_size = 255;               ///< bytes of either key
     static constexpr milliseconds max_ttl = std::chrono::hours{24 * 30};  ///< of `ttl`
 
+    /// Whether nothing is asked for.
+    [[nodiscard]] bool is_usual() const noexcept {
+        return priority == message_priority::normal && ttl == milliseconds{0} && coalesce_key.empty() && key.empty();
+    }
     /// Whether every field is within its limits; a send with others fails with `invalid_argument`.
     [[nodiscard]] bool valid() const noexcept {
         return key.size() <= max_key_size && coalesce_key.size() <= max_key_size && ttl >= milliseconds{0} &&

@@ -199,7 +199,7 @@ public:
     [[nodiscard]] send_result try_send(const message& body) {
         return can_send_directly() ? send_directly(body) : try_send(body, send_options{});
     }
-    [[nodiscard]] send_result try_send(const message& body, const send_options& how);
+    [[nodiscard]] send_result try_send(message body, const send_options& how);
     [[nodiscard]] batch_result try_send_batch(std::span<const message> bodies, const send_options& how);
     [[nodiscard]] send_result try_send(byte_view bytes, message_kind kind);
     [[nodiscard]] std::error_code try_send_datagram(const message& body);
@@ -366,6 +366,7 @@ private:
     [[nodiscard]] bool is_blocked(std::string_view coalesce_key) noexcept;
     [[nodiscard]] bool fits_in_place(std::size_t freed, std::size_t size) const noexcept;
     [[nodiscard]] std::error_code batch_fault(std::span<const message> bodies, const send_options& how) const noexcept;
+    [[nodiscard]] std::uint64_t put_usual(message&& body);
     [[nodiscard]] std::uint64_t put(message body, const send_options& how, bool dropped);
     [[nodiscard]] ticket_range put_all(std::span<const message> bodies, const send_options& how, bool dropped);
     void put_awaited(submission& what, send_completion& done, std::uint64_t serial, bool dropped);
@@ -384,7 +385,7 @@ private:
     void report_outcomes();
     void admit_blocked();
     void take_from_senders();
-    [[nodiscard]] session::outbox& outbox() { return session().out(); }
+    [[nodiscard]] session::outbox& outbox() { return session_ ? session_->out() : session().out(); }
     void commit_now();
 
     // link_receive.hpp

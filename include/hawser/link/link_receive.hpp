@@ -62,7 +62,12 @@ template <class P>
 HAWSER_OUT_OF_LINE void link<P>::on_session_message(byte_view payload, bool text) {
     try {
         if (!payload.empty() && session::carries_payload(static_cast<session::frame_type>(payload[0]))) note_message();
-        if (!text) return on_action(session_->on_frame(payload, driver_.now()));
+        if (!text) {
+            const session::action a = session_->on_frame(payload, driver_.now());
+            if (a.what != session::action::kind::deliver) return on_action(a);
+            driver_.defer(*this);
+            return deliver(a);
+        }
         session::action bad;
         bad.what = session::action::kind::close_link;
         bad.error = errc::session_malformed;

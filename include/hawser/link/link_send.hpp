@@ -16,9 +16,16 @@ HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
 }
 
 template <class P>
+HAWSER_IN_LINE inline std::uint64_t link<P>::put_usual(message&& body) {
+    driver_.defer(*this);
+    return outbox().intake().enqueue(std::move(body), driver_.now());
+}
+
+template <class P>
 std::uint64_t link<P>::put(message body, const send_options& how, bool dropped) {
     driver_.defer(*this);
     if (dropped) return outbox().intake().enqueue_dropped(driver_.now());
+    if (how.is_usual()) return put_usual(std::move(body));
     return outbox().enqueue(std::move(body), how, nullptr, driver_.now());
 }
 
@@ -58,16 +65,21 @@ send_result link<P>::try_send(byte_view bytes, message_kind kind) {
         count_sent(bytes.size());
         return {{}, {session_ ? session_->out().take_counter() : ++direct_counter_}};
     }
-    return try_send(message::copy(bytes, kind), {});
+    static const send_options usual;
+    message body = message::copy(bytes, kind);
+    const admitted a = admission(usual, session::footprint(body));
+    if (a.error) return {a.error, {}};
+    if (direct()) return send_directly(body);
+    return {{}, {a.dropped ? put({}, usual, true) : put_usual(std::move(body))}};
 }
 
 template <class P>
-send_result link<P>::try_send(const message& body, const send_options& how) {
+send_result link<P>::try_send(message body, const send_options& how) {
     if (!how.valid()) return {errc::invalid_argument, {}};
     const admitted a = admission(how, session::footprint(body, how));
     if (a.error) return {a.error, {}};
     if (direct()) return send_directly(body);
-    return {{}, {put(body, how, a.dropped)}};
+    return {{}, {put(std::move(body), how, a.dropped)}};
 }
 
 template <class P>

@@ -42,6 +42,13 @@ session::endpoint& link<P>::session(std::string_view stream) {
 }
 
 template <class P>
+HAWSER_IN_LINE inline std::error_code link<P>::send_frame(const session::outgoing_frame& f) {
+    if (f.is_whole()) return wire_->send(ws::opcode::binary, f.head, *f.body);
+    if (f.body && !f.body->compressible()) return wire_->send_uncompressed(ws::opcode::binary, f.head, f.payload);
+    return wire_->send(ws::opcode::binary, f.head, f.payload);
+}
+
+template <class P>
 void link<P>::write_session() {
     if (!session_) return;
     const bool can_write = wire_ && wire_->is_open() && !close_sent_;
@@ -76,20 +83,13 @@ void link<P>::write_session() {
 }
 
 template <class P>
-std::error_code link<P>::send_frame(const session::outgoing_frame& f) {
-    if (f.is_whole()) return wire_->send(ws::opcode::binary, f.head, *f.body);
-    if (f.body && !f.body->compressible()) return wire_->send_uncompressed(ws::opcode::binary, f.head, f.payload);
-    return wire_->send(ws::opcode::binary, f.head, f.payload);
-}
-
-template <class P>
 void link<P>::on_action(const session::action& a) {
     using kind = session::action::kind;
     driver_.defer(*this);
     switch (a.what) {
     case kind::none:
     case kind::pong: return;
-    case kind::deliver: return deliver(a);
+    case kind::deliver: return;  // done by the caller
     case kind::datagram: return deliver_plain(a.payload, a.text);
     case kind::goaway: return on_goaway(a.delay, a.key);
     case kind::epoch_lost:

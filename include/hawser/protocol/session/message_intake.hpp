@@ -3,6 +3,7 @@
 /// Where messages come in and wait; each may still be replaced, expire, or be dropped.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/protocol/session/journal.hpp>
 #include <hawser/protocol/session/outcome_log.hpp>
@@ -37,6 +38,9 @@ public:
         entry* old = queue_.find_key(how.coalesce_key);
         return old ? replace(*old, std::move(e)) : append(std::move(e));
     }
+    /// Appends a message without options for whose outcome nobody waits. Throws std::bad_alloc, and nothing changed but
+    /// `body`.
+    HAWSER_IN_LINE std::uint64_t enqueue(message&& body, time_point now) { return log(queue_.push_back(std::move(body), next_counter_, now)); }
     /// Appends all, in places next to each other, and returns the first counter. Throws std::bad_alloc, and nothing
     /// changed.
     std::uint64_t enqueue_batch(std::span<const message> bodies, const send_options& how, time_point now) {
@@ -136,9 +140,11 @@ public:
     [[nodiscard]] waiting_queue& queue() noexcept { return queue_; }
 
 private:
-    std::uint64_t append(entry e) {
+    std::uint64_t append(entry&& e) {
         e.counter = next_counter_;
-        entry& kept = queue_.push_back(std::move(e));
+        return log(queue_.push_back(std::move(e)));
+    }
+    HAWSER_IN_LINE std::uint64_t log(entry& kept) {
         try {
             kept.lsn = log_enqueued(kept);
         } catch (...) {
@@ -164,7 +170,9 @@ private:
         return next_counter_++;
     }
     std::uint64_t log_enqueued(const entry& e) {
-        if (!log_.keeps_records()) return log_.add(record_kind::enqueued, e.counter);
+        return log_.keeps_records() ? log_record(e) : log_.add(record_kind::enqueued, e.counter);
+    }
+    HAWSER_OUT_OF_LINE std::uint64_t log_record(const entry& e) {
         record r{.kind = record_kind::enqueued, .counter = e.counter, .body = e.body};
         r.priority = e.priority;
         if (e.extras) {

@@ -3,6 +3,7 @@
 /// Waiting messages of one class.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/protocol/session/outgoing_message.hpp>
 
@@ -36,10 +37,19 @@ template <class Key>
 class message_lane {
 public:
     /// Throws std::bad_alloc, and nothing changed.
-    outgoing_message& push_back(outgoing_message m) {
+    outgoing_message& push_back(outgoing_message&& m) {
         outgoing_message& kept = messages_.push_back(std::move(m));
         add(kept);
         return kept;
+    }
+    /// A message without options, made where it stays. Throws std::bad_alloc, and nothing changed.
+    outgoing_message& push_back(message&& body, std::uint64_t counter, time_point now) {
+        outgoing_message& m = messages_.emplace_back();
+        m.counter = m.order = counter;
+        m.body = std::move(body);
+        m.enqueued = now;
+        add(m);
+        return m;
     }
     /// Takes back what `push_back` did last.
     void undo_push_back() noexcept {
@@ -54,16 +64,18 @@ public:
     }
     /// The oldest message, or null.
     [[nodiscard]] outgoing_message* front() noexcept {
-        while (!messages_.empty() && messages_.front().withdrawn) {
-            (void)messages_.pop_front();
-            --withdrawn_;
-        }
+        if (withdrawn_ > 0) drop_withdrawn();
         return messages_.empty() ? nullptr : &messages_.front();
     }
     /// Precondition: `front()` gave a message.
     outgoing_message pop_front() noexcept {
         subtract(messages_.front());
         return messages_.pop_front();
+    }
+    /// The same, to the end of `window`, where there is room.
+    outgoing_message& pop_front_to(ring<outgoing_message>& window) noexcept {
+        subtract(messages_.front());
+        return window.push_front_of(messages_);
     }
     /// Frees what the message holds at once; its empty slot goes when its turn comes, or when
     /// such slots are the greater part. Invalidates references to messages.
@@ -119,6 +131,12 @@ public:
     }
 
 private:
+    HAWSER_OUT_OF_LINE void drop_withdrawn() noexcept {
+        while (!messages_.empty() && messages_.front().withdrawn) {
+            messages_.drop_front();
+            --withdrawn_;
+        }
+    }
     // Amortised constant: it remembers how far it looked.
     template <class Wanted>
     [[nodiscard]] outgoing_message* oldest(std::uint64_t& from, Wanted&& wanted) noexcept {
@@ -128,19 +146,21 @@ private:
         }
         return nullptr;
     }
-    void add(const outgoing_message& m) noexcept {
-        bytes_ += footprint(m);
+    HAWSER_IN_LINE void add(const outgoing_message& m) noexcept {
+        const std::size_t all = footprint(m);
+        bytes_ += all;
         payload_bytes_ += m.body.size();
         if (m.expendable()) return;
         ++indispensable_;
-        indispensable_bytes_ += footprint(m);
+        indispensable_bytes_ += all;
     }
-    void subtract(const outgoing_message& m) noexcept {
-        bytes_ -= footprint(m);
+    HAWSER_IN_LINE void subtract(const outgoing_message& m) noexcept {
+        const std::size_t all = footprint(m);
+        bytes_ -= all;
         payload_bytes_ -= m.body.size();
         if (m.expendable()) return;
         --indispensable_;
-        indispensable_bytes_ -= footprint(m);
+        indispensable_bytes_ -= all;
     }
     // Never grows the ring, so it cannot fail.
     void compact() noexcept {

@@ -257,7 +257,7 @@ private:
     void forget_part() noexcept { part_counter_ = part_offset_ = 0; }
     void leave_window() noexcept {
         flight_.remove(window_.front().counter);
-        (void)window_.pop_front();
+        window_.drop_front();
     }
     // Planted bugs.
     void requeue_behind();

@@ -34,7 +34,7 @@ public:
         const bool harmless = result != outcome::acknowledged && result != outcome::duplicate && result != outcome::rejected &&
                               result != outcome::written;
         if (harmless && m.written) result = outcome::unknown;
-        finished_message& f = finished_.push_back({});
+        finished_message& f = finished_.emplace_back();
         try {
             f.lsn = log_.add(record_kind::finished, m.counter, 0, result);
             if (result != outcome::acknowledged && result != outcome::written) remember(m.counter, result);
@@ -48,6 +48,12 @@ public:
         f.waiters = std::move(m.waiters);
     }
 
+    /// The same where the peer has accepted it, as it does with almost all.
+    void add_acknowledged(outgoing_message& m) {
+        finished_.reserve_one();
+        const std::uint64_t lsn = log_.add(record_kind::finished, m.counter, 0, outcome::acknowledged);
+        (void)finished_.push_back({m.counter, lsn, outcome::acknowledged, m.enqueued, std::move(m.waiters)});
+    }
     /// What `add` did last has another outcome. Where there is no memory to remember it, only its waiters
     /// and `on_outcome` learn it.
     void amend_last(outcome result) noexcept {
@@ -61,7 +67,9 @@ public:
         if (finished_.empty()) return std::nullopt;
         const bool durable = finished_.front().lsn <= log_.durable() || planted(bug::report_before_commit);
         if (!durable) return std::nullopt;
-        return finished_.pop_front();
+        std::optional<finished_message> first(std::move(finished_.front()));
+        finished_.drop_front();
+        return first;
     }
     /// Hands out everything, durable or not.
     template <class Visit>

@@ -27,7 +27,7 @@ class waiting_queue {
 public:
     /// Puts `m` behind the others of its class. Its counter is higher than those of all before. Throws
     /// std::bad_alloc, and nothing changed.
-    outgoing_message& push_back(outgoing_message m) {
+    outgoing_message& push_back(outgoing_message&& m) {
         m.order = m.counter;
         if (m.priority == message_priority::normal && !m.extras) return normal_.push_back(std::move(m));
         (void)more();
@@ -42,6 +42,10 @@ public:
         }
         return kept;
     }
+    /// The same for a message without options.
+    outgoing_message& push_back(message&& body, std::uint64_t counter, time_point now) {
+        return normal_.push_back(std::move(body), counter, now);
+    }
     /// Takes back what `push_back` did last; it gave `m`.
     void undo_push_back(const outgoing_message& m) noexcept {
         message_lane& lane = lane_of(static_cast<std::size_t>(m.priority));
@@ -51,7 +55,7 @@ public:
     /// Puts `m`, which had a number, in front of all others. Throws std::bad_alloc, and `m` is unchanged.
     void push_front(outgoing_message& m) { returned_.push_front(m); }
     /// Puts it behind what returned before.
-    void push_returned(outgoing_message m) { (void)returned_.push_back(std::move(m)); }
+    void push_returned(outgoing_message&& m) { (void)returned_.push_back(std::move(m)); }
     /// The waiting message with this coalescing key, or null.
     [[nodiscard]] outgoing_message* find_key(std::string_view key) noexcept {
         if (!more_ || key.empty()) return nullptr;
@@ -106,6 +110,13 @@ public:
         pass_turn();
         forget(m);
         return lane_of(static_cast<std::size_t>(m.priority)).pop_front();
+    }
+    /// The same, to the end of `window`, where there is room.
+    outgoing_message& pop_to(ring<outgoing_message>& window, outgoing_message& m) noexcept {
+        if (m.numbered) return returned_.pop_front_to(window);
+        pass_turn();
+        forget(m);
+        return lane_of(static_cast<std::size_t>(m.priority)).pop_front_to(window);
     }
     /// The present turn was used.
     void pass_turn() noexcept {

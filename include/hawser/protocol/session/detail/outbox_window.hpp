@@ -50,14 +50,16 @@ inline bool outbox::ready_for_number(const entry& e) noexcept {
 inline void outbox::assign(std::size_t budget) {
     std::size_t taken = 0;
     while (entry* e = taken < budget ? next_waiting() : nullptr) {
-        const bool unknown = e->body.kind() == message_kind::transfer && !takes_transfers_;
-        if (e->body.size() > max_body_ || unknown) {
+        const std::size_t size = e->body.size();
+        const bool unknown = !takes_transfers_ && e->body.kind() == message_kind::transfer;
+        if (size > max_body_ || unknown) {
             end_waiting(*e, outcome::refused);
             continue;
         }
-        if (!may_assign(e->body.size()) || !ready_for_number(*e)) return;
+        if (!may_assign(size) || !ready_for_number(*e)) return;
         assign(*e);
-        taken += window_.back().body.size() + per_message_budget;
+        assigned_bytes_ += size;
+        taken += size + per_message_budget;
     }
 }
 
@@ -79,10 +81,9 @@ inline void outbox::assign(entry& e) {
         if (first) flight_.remove(e.counter);
         throw;
     }
-    entry& slot = window_.push_back(queue_.pop(e));
+    entry& slot = queue_.pop_to(window_, e);
     if (first) slot.order = next_order_++;
     slot.numbered = true;
-    assigned_bytes_ += slot.body.size();
     ++next_seq_;
 }
 
@@ -93,7 +94,8 @@ inline std::error_code outbox::on_ack(std::uint64_t accepted, exception_view exc
     while (acked_ < accepted) {
         while (next && next->seq <= acked_) next = list.next();
         const bool named = next && next->seq == acked_ + 1;
-        outcomes_.add(window_.front(), named ? next->what : outcome::acknowledged);
+        if (named) outcomes_.add(window_.front(), next->what);
+        else outcomes_.add_acknowledged(window_.front());
         acked_bytes_ += window_.front().body.size();
         leave_window();
         ++acked_;
