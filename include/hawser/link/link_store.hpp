@@ -53,6 +53,10 @@ void link<P>::begin_commit() {
     if (!session_->wants_commit()) return;
     if (P::store::durable && (store_failed_ || stored_)) return;  // nothing becomes durable any more
     if (!store_ || store_failed_) return commit_now();
+    if constexpr (commits_nothing<typename P::store>) {
+        commit_now();
+        return release_committed();
+    }
     auto records = session_->begin_commit();
     try {
         store_->commit(std::move(records));

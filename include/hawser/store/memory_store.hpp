@@ -13,6 +13,7 @@ class memory_store {
 public:
     static constexpr bool durable = false;        ///< ends with the process
     static constexpr bool keeps_records = false;  ///< the order of commits is all it looks at
+    static constexpr bool commits_nothing = true; ///< no commit is waited for
 
     using transaction = store_transaction;        ///< nothing can be done in it
 
@@ -68,6 +69,6 @@ private:
     };
 };
 
-static_assert(message_store<memory_store>);
+static_assert(message_store<memory_store> && commits_nothing<memory_store>);
 
 }  // namespace hawser::inline v0

@@ -109,6 +109,11 @@ concept message_store = std::copyable<S> && std::derived_from<typename S::transa
         { s.open_catalog(d, l) } -> std::same_as<std::unique_ptr<store_catalog>>;
     };
 
+/// A store that has nothing to do for a commit may say so, with a member of this name: then it is not asked, and
+/// nobody waits until the end of the turn.
+template <class S>
+inline constexpr bool commits_nothing = requires { requires S::commits_nothing; };
+
 namespace detail {
 
 /// What the application is told of an error of a store.
