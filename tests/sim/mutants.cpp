@@ -60,6 +60,7 @@ constexpr expected table[] = {
     {"delay_beyond_maximum", "13: every delay is in [0, max]"},
     {"mask_used_again", "14: a fresh mask for each frame"},
     {"acknowledged_not_counted", "16: metrics conserve"},
+    {"transfer_prefix_trusted", "transfers: what arrives is what was sent"},
     {"attempt_without_deadline", "17: every wait has a deadline"},
     {"seed_from_address", "18: the same seed gives the same trace"},
 };

@@ -2,6 +2,7 @@
 #include "scenario.hpp"
 
 #include "durable.hpp"
+#include "transfer.hpp"
 #include "wire_audit.hpp"
 
 #include <list>
@@ -276,6 +277,7 @@ result run_seed(std::uint64_t seed, const trace_sink& trace) {
     result all = r.report();
     // Another world beside it, smaller: only its violations, time and what it reached count.
     if (all.violations == 0) run_durable(seed, trace, all);
+    if (all.violations == 0 && seed % 4 == 0) run_transfer(seed, trace, all);
     return all;
 }
 

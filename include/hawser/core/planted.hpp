@@ -95,7 +95,8 @@ namespace hawser::inline v0::detail {
     X(numbered_expired, "3: a message with a number does not expire")                              \
     X(numbered_replaced, "3: a message with a number is not replaced")                             \
     X(expiry_forgotten, "22: what has waited for its time to live ends expired")                   \
-    X(replaced_untold, "22: who is replaced is told")
+    X(replaced_untold, "22: who is replaced is told")                                              \
+    X(transfer_prefix_trusted, "transfers: what an interruption has left is compared")
 
 /// One name for each planted bug.
 enum class bug : std::uint8_t {
