@@ -101,6 +101,7 @@ void link<P>::commit_failed(std::error_code ec) {
 // Operations end, messages stay: a later process, or the next socket of this session, goes on with them.
 template <class P>
 void link<P>::leave_to_store(std::error_code why) {
+    if (session_) report_accepted();  // what is durable already, and was not told yet
     while (!accepted_.empty()) accepted_.pop_front().complete(why, false);
     if (session_)
         session_->out().find_if([&](auto& m) {
@@ -117,9 +118,6 @@ void link<P>::close_store() {
     if (!P::store::durable || !store_) return;
     if (!stored_ && !store_failed_ && session_->commit_pending()) return;
     store_.reset();
-    // Whether the store has these, nobody will say here.
-    report_accepted();
-    while (!accepted_.empty()) accepted_.pop_front().complete(final_error_ ? final_error_ : make_error_code(errc::closed), false);
 }
 
 template <class P>
