@@ -6,6 +6,7 @@
 #include <hawser/server/listener_core.hpp>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace hawser::inline v0::detail {
@@ -21,16 +22,20 @@ void listener_core<P>::list_stored() {
 template <class P>
 void listener_core<P>::on_listed(std::error_code ec, std::vector<stored_session> sessions) {
     if (closed_) return;
+    try {
+        for (const stored_session& each : sessions) adopt_listed(each);
+    } catch (const std::bad_alloc&) {
+        ec = errc::out_of_memory;
+    }
     if (ec) {
-        objects_.logger.log(log_level::error, "store_not_listed", {{"error", ec.message()}});
         why_closed_ = store_error(ec);
         closed_ = true;
         acceptor_.reset();
         drop_pending();
         while (!waiting_.empty()) waiting_.pop_front().done(why_closed_, socket_type(nullptr));
-        return driver_.defer(*this);
+        driver_.defer(*this);
+        return objects_.logger.log(log_level::error, "store_not_listed", {{"error", ec.message()}});
     }
-    for (const stored_session& s : sessions) adopt_listed(s);
     listed_ = true;
     if (table_.size() != 0) start_sweeping();
     go_on(the_list);
@@ -90,7 +95,12 @@ void listener_core<P>::load(session_record& record) {
     l->record = &record;
     record.owner = l.get();
     unconfirmed_.emplace(l.get(), l);
-    l->adopt_stored(record.epoch);
+    try {
+        l->adopt_stored(record.epoch);
+    } catch (...) {
+        unconfirmed_.erase(l.get());  // and the record with it: the next RESUME, or the next sweep, tries again
+        throw;
+    }
 }
 
 template <class P>

@@ -6,6 +6,7 @@
 #include <hawser/server/listener_core.hpp>
 
 #include <algorithm>
+#include <new>
 
 namespace hawser::inline v0::detail {
 
@@ -44,10 +45,14 @@ duration listener_core<P>::sweep_interval() const noexcept {
 
 template <class P>
 void listener_core<P>::on_sweep(time_point now) {
-    table_.expire(now, [this](session::session_record& record) {
-        if (!record.owner) return expire_stored(record);
-        static_cast<link<P>*>(record.owner)->end_session(errc::session_expired, std::nullopt);
-    });
+    try {
+        table_.expire(now, [this](session::session_record& record) {
+            if (!record.owner) return expire_stored(record);
+            static_cast<link<P>*>(record.owner)->end_session(errc::session_expired, std::nullopt);
+        });
+    } catch (const std::bad_alloc&) {
+        // The next sweep ends the rest.
+    }
     forget_unused_dedup(now, duration{socket_options_->dedup.dedup_ttl});
     if (table_.size() != 0 || !dedup_.empty()) start_sweeping();
 }
