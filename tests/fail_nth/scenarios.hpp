@@ -13,4 +13,8 @@ struct scenario {
 };
 [[nodiscard]] std::span<const scenario> scenarios();
 
+// In durable.cpp.
+[[nodiscard]] report durable_restarts(bool explain);
+[[nodiscard]] report durable_ends(bool explain);
+
 }  // namespace fail_nth

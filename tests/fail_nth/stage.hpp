@@ -130,6 +130,7 @@ public:
             server->async_accept([this](std::error_code ec, socket s) {
                 const test_code t;
                 if (ec == hawser::errc::closed || ec == asio::error::operation_aborted) return;
+                if (ec == hawser::errc::store_failed) return void(listener_failed = true);
                 if (ec) return net.after(5ms, [this] { accept(); });
                 side& a = accepted.emplace_back(std::move(s), "server");
                 a.book.before = static_cast<int>(accepted.size()) * 1000;
@@ -155,8 +156,9 @@ public:
             s.states.push_back(c);
             if (explain) std::fprintf(stderr, "%s: %s (%s)\n", s.name, to_string(c.to), c.reason.message().c_str());
         });
-        s.link->on_outcome([&s](hawser::ticket k, outcome o) {
+        s.link->on_outcome([this, &s](hawser::ticket k, outcome o) {
             const test_code t;
+            if (on_told) return on_told(s, k, o);
             for (auto& a : s.book.sent)
                 if (a.ticket == k && !a.awaits) {
                     ++a.completions;
@@ -382,8 +384,10 @@ public:
     std::list<account> others;
     std::function<void(side&)> on_accept;
     std::function<void(side&, account&)> on_sent;
+    std::function<void(side&, hawser::ticket, outcome)> on_told;  // instead of entering it in the ledger
     bool with_session = true;
     bool failed_socket = false;
+    bool listener_failed = false;  // it takes nobody any more
     bool explain = false;
     std::uint64_t thrown = 0;  // out of calls
     std::optional<report> found;
