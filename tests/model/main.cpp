@@ -222,7 +222,7 @@ bool find(const arguments& a, const hawser::detail::planted_bug& bug) {
 }
 // These need a restart, or a queue with options: the simulator finds them.
 constexpr std::string_view simulated[] = {"ids_used_again",   "boot_stands_still", "position_not_restored",
-                                          "effect_apart",     "class_starves",     "numbered_expired",
+                                          "effect_apart",     "sync_skipped",      "class_starves",     "numbered_expired",
                                           "numbered_replaced", "expiry_forgotten", "replaced_untold"};
 bool of_the_session(const hawser::detail::planted_bug& bug) {
     if (std::find(std::begin(simulated), std::end(simulated), bug.name) != std::end(simulated)) return false;

@@ -29,7 +29,7 @@ using stored_objects = hawser::policy_objects<stored>;
 // What outlives the processes of one machine.
 struct machine {
     hawser::testing::host* host = nullptr;
-    std::shared_ptr<stored_streams> streams = std::make_shared<stored_streams>();
+    std::shared_ptr<stored_streams> streams;  // on its disk
     std::uint64_t wanted = 0;           // messages 1 .. wanted are to be sent
     std::uint64_t accepted = 0;         // and were told to be accepted up to here
     std::uint64_t lives = 0;
@@ -84,23 +84,33 @@ public:
         sum.reached[static_cast<std::size_t>(mark::sender_restored)] += resumed_;
         sum.reached[static_cast<std::size_t>(mark::died_in_commit)] += died_in_commit_;
         sum.reached[static_cast<std::size_t>(mark::effect_undone)] += undone_;
+        sum.reached[static_cast<std::size_t>(mark::torn_tail)] += receiver_.streams->torn_tails;
+        for (const auto& s : senders_) sum.reached[static_cast<std::size_t>(mark::torn_tail)] += s.streams->torn_tails;
     }
 
 private:
     std::uint64_t pick(std::uint64_t low, std::uint64_t high) { return hawser::uniform(world_.random(), low, high); }
     void prepare(machine& m, std::string name, hawser::testing::host::program program) {
         m.host = &world_.add(std::move(name));
+        m.streams = std::make_shared<stored_streams>(m.host->storage());
         m.streams->delay = std::chrono::milliseconds(pick(1, 30));
         m.streams->on_operation = [this, &m] { return strike(m); };
         m.host->start(std::move(program));
     }
-    // A process dies while its store is at work, or its store fails.
+    // A process dies while its store is at work, or its machine loses power while it writes, or its store fails.
     store_fault strike(machine& m) {
         if (quiet_) return store_fault::none;
         const auto what = pick(0, 199);
         if (what == 0) return store_fault::fails;
-        if (what > 4) return store_fault::none;
+        if (what > 6) return store_fault::none;
         ++died_in_commit_;
+        if (what > 4) {
+            world_.after(m.streams->delay * 3 / 4, [this, &m] {
+                m.host->power_off();
+                m.host->restart_in(std::chrono::milliseconds(pick(1, 3'000)));
+            });
+            return store_fault::none;
+        }
         m.host->kill();
         m.host->restart_in(std::chrono::milliseconds(pick(1, 3'000)));
         return what < 3 ? store_fault::lost_before : store_fault::lost_after;
@@ -119,6 +129,7 @@ private:
         stored_listener listener;
     };
     void receive(hawser::testing::process& p) {
+        receiver_.streams->recover();
         auto& r = p.make<receiver>(p, hawser::listener_options{.socket = options_},
                                    stored_objects{.metrics = metrics_, .store = hawser::testing::durable_store(receiver_.streams)});
         accept(r);
@@ -142,6 +153,7 @@ private:
     // ---- a sender ------------------------------------------------------------------------------
 
     void send(machine& m, hawser::testing::process& p) {
+        m.streams->recover();
         auto& s = p.make<stored_socket>(p.context(), options_,
                                         stored_objects{.metrics = metrics_, .store = hawser::testing::durable_store(m.streams)});
         s.on_state([this, &m](const hawser::state_change& c) {

@@ -17,14 +17,14 @@ enum class mark : std::uint8_t {
     resume_hit, resume_miss, epoch_change, dedup_hit, high_watermark, half_open_failure, session_takeover, expiry,
     overflow_block, overflow_reject, breaker_opened, handler_threw, replayed, heartbeat_timeout, outcome_unknown,
     socket_destroyed, socket_closed, plain_reconnect,
-    session_restored, sender_restored, died_in_commit, effect_undone,
+    session_restored, sender_restored, died_in_commit, effect_undone, torn_tail,
     overflow_drop_oldest, overflow_drop_newest, overflow_coalesce, overflow_close, expired, replaced, dropped, batch, resumed_writing,
     transfer_resumed,
 };
-inline constexpr std::array<const char*, 32> mark_names{
+inline constexpr std::array<const char*, 33> mark_names{
     "resume_hit", "resume_miss", "epoch_change", "dedup_hit", "high_watermark", "half_open_failure", "session_takeover", "expiry",
     "overflow_block", "overflow_reject", "breaker_opened", "handler_threw", "replayed", "heartbeat_timeout", "outcome_unknown",
-    "socket_destroyed", "socket_closed", "plain_reconnect", "session_restored", "sender_restored", "died_in_commit", "effect_undone",
+    "socket_destroyed", "socket_closed", "plain_reconnect", "session_restored", "sender_restored", "died_in_commit", "effect_undone", "torn_tail",
     "overflow_drop_oldest", "overflow_drop_newest", "overflow_coalesce", "overflow_close", "expired", "replaced", "dropped", "batch", "resumed_writing",
     "transfer_resumed"};
 using marks = std::array<std::uint64_t, mark_names.size()>;

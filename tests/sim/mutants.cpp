@@ -41,6 +41,7 @@ constexpr expected table[] = {
     {"requeued_behind", "3: in order", 2'000},
     {"position_not_restored", "2: one effect for ever"},
     {"effect_apart", "2: one effect for ever"},
+    {"sync_skipped", "6: what is acknowledged survives every crash image of the disk"},
     {"ids_used_again", "2: an id is never used twice"},
     {"boot_stands_still", "12: attempts rise across restarts"},
     {"class_starves", "3: no class of priority starves"},

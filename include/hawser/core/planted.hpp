@@ -61,6 +61,7 @@ namespace hawser::inline v0::detail {
     X(boot_stands_still, "12: attempts rise across restarts")                                      \
     X(position_not_restored, "19: a restored session goes on where it was")                        \
     X(effect_apart, "19: an effect and its position are one transaction")                          \
+    X(sync_skipped, "5: what is told to be durable survives a loss of power")                      \
     X(dedup_forgets, "21: ids are remembered across sessions")                                     \
     X(dedup_by_hash, "21: equality compares the whole id")                                         \
     X(limits_ignored, "budgets hold")                                                              \

@@ -15,7 +15,7 @@
 
 namespace hawser::inline v0::testing {
 
-/// A handle to streams in memory. Each operation takes `stored_streams::delay`.
+/// A handle to the streams of a machine, in memory or on its disk. Each operation takes `stored_streams::delay`.
 /// Thread safety: none; effects run on the strand.
 class durable_store {
 public:
@@ -56,11 +56,19 @@ private:
     private:
         void begin() {
             fault_ = streams_->next_fault();
-            if (fault_ == store_fault::lost_after) error_ = execute();
-            driver_.arm(timer_, driver_.now() + streams_->delay);
+            if (fault_ == store_fault::lost_after) {
+                if (!loading_) error_ = write();
+                error_ = execute();
+            }
+            driver_.arm(timer_, driver_.now() + (loading_ ? streams_->delay : streams_->delay / 2));
+            written_ = loading_;
         }
-        // What a process that dies meanwhile never hears of.
-        void on_done(time_point) {
+        // Half of the time for writing, half for making it durable. What a process that dies meanwhile never hears of.
+        void on_done(time_point now) {
+            if (!std::exchange(written_, true)) {
+                if (fault_ == store_fault::none) error_ = write();
+                return driver_.arm(timer_, now + (streams_->delay - streams_->delay / 2));
+            }
             if (fault_ == store_fault::none) error_ = execute();
             if (fault_ == store_fault::fails) error_ = std::make_error_code(std::errc::io_error);
             if (fault_ != store_fault::none && fault_ != store_fault::fails) return;
@@ -68,9 +76,14 @@ private:
             records_.clear();
             client_.on_committed(error_);
         }
-        [[nodiscard]] std::error_code execute() {
+        [[nodiscard]] std::error_code write() {
             if (!streams_->open(name_, this)) return errc::locked;
-            return loading_ ? streams_->begin_process(name_, fresh_) : streams_->apply(name_, records_);
+            return streams_->stage(name_, records_, staged_);
+        }
+        [[nodiscard]] std::error_code execute() {
+            if (!loading_) return error_ ? error_ : streams_->finish(name_, std::move(staged_));
+            if (!streams_->open(name_, this)) return errc::locked;
+            return streams_->begin_process(name_, fresh_);
         }
         driver& driver_;
         store_client& client_;
@@ -78,9 +91,11 @@ private:
         std::string name_;
         session::origin_id fresh_{};
         std::vector<session::record> records_;
+        stored_streams::staged staged_;
         store_fault fault_ = store_fault::none;
         std::error_code error_;
         bool loading_ = false;
+        bool written_ = false;
         timer_node timer_{this, on_timer<&opened::on_done>};
     };
 

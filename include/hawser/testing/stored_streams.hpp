@@ -5,12 +5,15 @@
 
 #include <hawser/core/planted.hpp>
 #include <hawser/store/store.hpp>
+#include <hawser/testing/stored_log.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,14 +40,30 @@ enum class store_fault : std::uint8_t {
     lost_after,   ///< it is, and nobody is told
 };
 
-/// The streams of one machine, and a table of its application. Thread safety: none.
+/// The streams of one machine, and a table of its application. In memory nothing is lost. On a disk each transaction is
+/// appended to a file and synchronised before it is told; a loss of power meanwhile may leave a part of it, which
+/// `recover` cuts off. Thread safety: none.
 class stored_streams {
 public:
+    /// In memory.
+    stored_streams() = default;
+    /// In a file of `where`, such as `host::storage()`, which must outlive this.
+    explicit stored_streams(disk& where, std::string file = "sessions") : log_(std::in_place, where, std::move(file)) {}
+
+    /// To be called first by each process: from now on there is what the disk has, and nothing is open. Without a disk: nothing.
+    void recover() {
+        if (!log_) return;
+        streams_.clear();
+        rows_.clear();
+        if (log_->replay([this](byte_view entry) { redo(log_reader(entry)); })) ++torn_tails;
+    }
+
     duration delay = milliseconds{3};         ///< of each operation
     std::function<store_fault()> on_operation{};  ///< asked before each operation; empty: nothing goes wrong
     std::uint64_t operations = 0;             ///< so far
     std::uint64_t commits = 0;                ///< so far, of those that were done
     std::uint64_t records = 0;                ///< so far, in those
+    std::uint64_t torn_tails = 0;             ///< so far, cut off by `recover`
 
     /// What effects appended, in the order of their transactions.
     [[nodiscard]] const std::vector<std::string>& rows() const noexcept { return rows_; }
@@ -71,11 +90,23 @@ public:
         const auto s = streams_.find(name);
         if (s != streams_.end() && s->second.user == who) s->second.user = nullptr;
     }
-    void erase(const std::string& name) { streams_.erase(name); }
+    // Where the disk is full the stream comes back, as the concept allows.
+    void erase(const std::string& name) {
+        streams_.erase(name);
+        if (log_) (void)log_->append(entry(entry_kind::erased, name).bytes);
+    }
     [[nodiscard]] std::error_code begin_process(const std::string& name, const session::origin_id& fresh) {
         stream& s = streams_[name];
-        if (!std::exchange(s.known, true)) s.image.origin = fresh;
-        s.image.boot = ++s.boots;
+        const session::origin_id origin = s.known ? s.image.origin : fresh;
+        if (log_) {
+            log_writer w = entry(entry_kind::loaded, name);
+            w.text(as_text(origin));
+            w.number(s.boots + 1);
+            std::error_code ec = log_->append(w.bytes);
+            if (!ec) ec = log_->sync();
+            if (ec) return ec;
+        }
+        begin_process(s, origin, s.boots + 1);
         return {};
     }
     [[nodiscard]] std::vector<stored_session> sessions() const {
@@ -87,21 +118,42 @@ public:
         }
         return all;
     }
+    // A transaction on its way to the disk: written, and neither durable nor told.
+    struct staged {
+        store_image image;
+        std::vector<std::string> rows;
+        std::size_t records = 0;
+    };
     // All or none, with what effects do.
-    [[nodiscard]] std::error_code apply(const std::string& name, const std::vector<session::record>& list) {
-        store_image next = streams_[name].image;
-        std::vector<std::string> added;
-        transaction tx(added);
+    [[nodiscard]] std::error_code stage(const std::string& name, const std::vector<session::record>& list, staged& next) {
+        next = {streams_[name].image, {}, list.size()};
+        transaction tx(next.rows);
         for (const session::record& r : list)
-            if (auto ec = apply(next, r, tx)) {
-                if (hawser::detail::planted(hawser::detail::bug::effect_apart)) append(added);
+            if (auto ec = apply(next.image, r, tx)) {
+                if (hawser::detail::planted(hawser::detail::bug::effect_apart)) append(next.rows);
                 return ec;
             }
+        if (!log_) return {};
+        log_writer w = entry(entry_kind::committed, name);
+        w.number(list.size());
+        for (const session::record& r : list) w.record(r);
+        w.number(next.rows.size());
+        for (const std::string& row : next.rows) w.text(row);
+        return log_->append(w.bytes);
+    }
+    [[nodiscard]] std::error_code finish(const std::string& name, staged&& next) {
+        if (log_ && !hawser::detail::planted(hawser::detail::bug::sync_skipped))
+            if (const auto ec = log_->sync()) return ec;
         ++commits;
-        records += list.size();
-        append(added);
-        streams_[name].image = std::move(next);
+        records += next.records;
+        append(next.rows);
+        streams_[name].image = std::move(next.image);
         return {};
+    }
+    [[nodiscard]] std::error_code apply(const std::string& name, const std::vector<session::record>& list) {
+        staged next;
+        const auto ec = stage(name, list, next);
+        return ec ? ec : finish(name, std::move(next));
     }
     /// \endcond
 
@@ -112,6 +164,34 @@ private:
         std::uint32_t boots = 0;
         const void* user = nullptr;
     };
+    enum class entry_kind : std::uint8_t { loaded, committed, erased };
+    [[nodiscard]] static log_writer entry(entry_kind kind, const std::string& name) {
+        log_writer w;
+        w.number(static_cast<std::uint64_t>(kind));
+        w.text(name);
+        return w;
+    }
+    static void begin_process(stream& s, const session::origin_id& origin, std::uint32_t boot) {
+        s.known = true;
+        s.image.origin = origin;
+        s.image.boot = s.boots = boot;
+    }
+    // What an entry of the log says, once more. Effects are in it by the rows that they appended.
+    void redo(log_reader in) {
+        const auto kind = static_cast<entry_kind>(in.number());
+        const std::string name = in.text();
+        if (kind == entry_kind::erased) return void(streams_.erase(name));
+        stream& s = streams_[name];
+        if (kind == entry_kind::loaded) {
+            session::origin_id origin;
+            std::memcpy(origin.data(), in.text().data(), origin.size());
+            return begin_process(s, origin, static_cast<std::uint32_t>(in.number()));
+        }
+        std::vector<std::string> rows;
+        transaction none(rows);
+        for (std::uint64_t n = in.number(); n > 0; --n) (void)apply(s.image, in.record(), none);
+        for (std::uint64_t n = in.number(); n > 0; --n) rows_.push_back(in.text());
+    }
     void append(std::vector<std::string>& added) { std::move(added.begin(), added.end(), std::back_inserter(rows_)); }
     [[nodiscard]] static stored_message* find(store_image& i, std::uint64_t counter) {
         const auto m = std::find_if(i.outbox.begin(), i.outbox.end(), [&](auto& each) { return each.counter == counter; });
@@ -177,6 +257,7 @@ private:
 
     std::map<std::string, stream> streams_;
     std::vector<std::string> rows_;
+    std::optional<stored_log> log_;
 };
 
 }  // namespace hawser::inline v0::testing
