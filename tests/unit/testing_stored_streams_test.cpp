@@ -30,7 +30,7 @@ std::vector<record> epoch_and(record last) {
     return list;
 }
 record accepted(std::uint64_t seq, std::string row) {
-    return {.kind = record_kind::accepted, .seq = seq, .from = seq - 1, .bytes = 10 * seq, .epoch = {std::byte{3}},
+    return {.kind = record_kind::accepted, .seq = seq, .from = seq - 1, .bytes = 10 * seq, .epoch = {std::byte{3}}, .exceptions = "but one",
             .effect = [row = std::move(row)](hawser::store_transaction& tx) {
                 static_cast<hawser::testing::transaction&>(tx).append(row);
                 return std::error_code{};
@@ -70,6 +70,7 @@ TEST_CASE("simulated store on a disk: a new process finds all of what was commit
     CHECK(i.state == "state");
     CHECK(i.accepted == 1);
     CHECK(i.accepted_bytes == 10);
+    CHECK(i.exceptions == "but one");
     CHECK(i.assigned == 1);
     CHECK(i.next_counter == 3);
     REQUIRE(i.outbox.size() == 1);

@@ -31,15 +31,15 @@ public:
         append(bytes, as_bytes(t));
     }
     void record(const session::record& r) {
-        for (const std::uint64_t n : {static_cast<std::uint64_t>(r.kind), static_cast<std::uint64_t>(r.has_position), static_cast<std::uint64_t>(r.result),
-                                      r.counter, r.seq, r.from, r.bytes, static_cast<std::uint64_t>(r.ttl.count()),
-                                      static_cast<std::uint64_t>(r.priority), static_cast<std::uint64_t>(r.body.kind())})
+        // All members by name, so that a new one is not forgotten; an effect is in the log by its rows.
+        const auto& [kind, has_position, result, counter, seq, from, total, body, key, coalesce_key, ttl, priority, epoch, state, exceptions, effect] = r;
+        for (const std::uint64_t n : {static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(has_position), static_cast<std::uint64_t>(result),
+                                      counter, seq, from, total, static_cast<std::uint64_t>(ttl.count()), static_cast<std::uint64_t>(priority),
+                                      static_cast<std::uint64_t>(body.kind())})
             number(n);
-        text(as_text(r.body.bytes()));
-        text(r.key);
-        text(r.coalesce_key);
-        text(as_text(r.epoch));
-        text(r.state);
+        for (const std::string_view t : {as_text(body.bytes()), std::string_view(key), std::string_view(coalesce_key), as_text(epoch),
+                                         std::string_view(state), std::string_view(exceptions)})
+            text(t);
     }
     byte_vector bytes;
 };
@@ -71,6 +71,7 @@ public:
         const std::string epoch = text();
         std::memcpy(r.epoch.data(), epoch.data(), r.epoch.size());
         r.state = text();
+        r.exceptions = text();
         return r;
     }
 
