@@ -215,7 +215,7 @@ void link<P>::end_of_turn() {
     take_from_senders();
     maybe_leave();
     maybe_close();
-    ready_.release();
+    if (on_message_) ready_.release();  // what is received by operations passes through it each time
     if (session_) session_->release();
     rearm();
 }
@@ -280,6 +280,8 @@ template <class P>
 void link<P>::beat(time_point now) {
     const auto action = heartbeat_.poll(now);
     if (action == heartbeat_action::send_ping) {
+        ready_.release();  // it is quiet
+        if (session_on_ && dedup_) dedup_->expire(now);
         count(counter::pings_sent);
         if (session_on_) session_->request_ping();
         else wire_->ping();
