@@ -411,7 +411,9 @@ public:
     /// Called once for each message that passed through the queue, with what became of it: in a
     /// session for every one, in plain mode for those that could not leave at once.
     void on_outcome(std::function<void(ticket, outcome)> f) {
-        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_outcome(std::move(f)); });
+        detail::on_strand(link_, [f = std::move(f), room = std::make_unique<detail::link_extras>()](link_type& l) mutable {
+            l.set_on_outcome(std::move(f), std::move(room));
+        });
     }
     /// The same, guarded as `on_message`. Throws option_error.
     void on_outcome(std::function<void(ticket, outcome)> f, outcome_handler_options how) {
@@ -423,7 +425,9 @@ public:
     /// the count), and with false when it has drained to the low watermark and half the count: in turns, beginning
     /// with true, at the end of the turn. The end of the socket ends a pause without a call.
     void on_backpressure(std::function<void(bool paused)> f) {
-        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_backpressure(std::move(f)); });
+        detail::on_strand(link_, [f = std::move(f), room = std::make_unique<detail::link_extras>()](link_type& l) mutable {
+            l.set_on_backpressure(std::move(f), std::move(room));
+        });
     }
     /// The state now.
     [[nodiscard]] connection_state state() const noexcept { return link_->state(); }
@@ -443,9 +447,10 @@ public:
     /// The subprotocol of the present connection; empty without a connection, or where none was chosen.
     [[nodiscard]] std::string subprotocol() const { return link_->subprotocol(); }
     /// The principal that the listener's `authorize` returned.
-    [[nodiscard]] const std::string& principal() const noexcept { return link_->principal; }
-    /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`.
-    [[nodiscard]] const typename P::breaker& breaker() const noexcept { return link_->breaker(); }
+    [[nodiscard]] const std::string& principal() const noexcept { return link_->principal(); }
+    /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`. Throws
+    /// std::bad_alloc where it is made by this call.
+    [[nodiscard]] const typename P::breaker& breaker() const { return link_->breaker(); }
     /// The options that this socket was made with.
     [[nodiscard]] const hawser::options& options() const noexcept { return link_->settings(); }
     /// The strand: spawn coroutines on it that use the synchronous members.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // How often an echo allocates, both sides together, once buffers have found their size: never.
+#include "allocations.hpp"
 #include "support/catch.hpp"
 
 #include <hawser/hawser.hpp>
 
 #include <asio/io_context.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <new>
@@ -13,12 +15,43 @@
 #include <string>
 
 namespace {
-std::size_t allocations = 0;  // one thread
 
-void* allocate(std::size_t size) noexcept {
-    ++allocations;
-    return std::malloc(size == 0 ? 1 : size);
+// What is kept of a block, in front of it.
+struct block {
+    std::size_t size;
+    bool watched;
+};
+constexpr std::size_t front = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+static_assert(sizeof(block) <= front);
+
+void* allocate(std::size_t size, std::size_t alignment = front) noexcept {
+    const std::size_t room = (size + 2 * alignment - 1) / alignment * alignment;
+    auto* const memory = static_cast<char*>(alignment == front ? std::malloc(room) : std::aligned_alloc(alignment, room));
+    if (memory == nullptr) return nullptr;
+    ++allocated::ever;
+    char* const result = memory + alignment;
+    ::new (result - front) block{size, allocated::watching};
+    if (allocated::watching) {
+        ++allocated::blocks;
+        allocated::bytes += size;
+    }
+    return result;
 }
+void release(void* p, std::size_t alignment = front) noexcept {
+    if (p == nullptr) return;
+    char* const result = static_cast<char*>(p);
+    const block b = *std::launder(reinterpret_cast<block*>(result - front));
+    if (b.watched) {
+        --allocated::blocks;
+        allocated::bytes -= b.size;
+    }
+    std::free(result - alignment);
+}
+void* allocate_or_throw(std::size_t size, std::size_t alignment = front) {
+    if (void* p = allocate(size, alignment)) return p;
+    throw std::bad_alloc();
+}
+std::size_t number(std::align_val_t alignment) noexcept { return std::max(static_cast<std::size_t>(alignment), front); }
 }  // namespace
 
 // GCC sees `free` of what the replaced `new` returned, and not that both are replaced.
@@ -26,19 +59,22 @@ void* allocate(std::size_t size) noexcept {
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
 
-void* operator new(std::size_t size) {
-    if (void* p = allocate(size)) return p;
-    throw std::bad_alloc();
-}
-void* operator new[](std::size_t size) { return ::operator new(size); }
+void* operator new(std::size_t size) { return allocate_or_throw(size); }
+void* operator new[](std::size_t size) { return allocate_or_throw(size); }
+void* operator new(std::size_t size, std::align_val_t a) { return allocate_or_throw(size, number(a)); }
+void* operator new[](std::size_t size, std::align_val_t a) { return allocate_or_throw(size, number(a)); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p) noexcept { release(p); }
+void operator delete[](void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete[](void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t a) noexcept { release(p, number(a)); }
+void operator delete[](void* p, std::align_val_t a) noexcept { release(p, number(a)); }
+void operator delete(void* p, std::size_t, std::align_val_t a) noexcept { release(p, number(a)); }
+void operator delete[](void* p, std::size_t, std::align_val_t a) noexcept { release(p, number(a)); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { release(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { release(p); }
 
 namespace {
 
@@ -100,10 +136,10 @@ TEST_CASE("no allocation per message, whatever its size") {
     CAPTURE(w.size, w.depth, w.kind);
     ping_pong p(w.size, w.depth, w.kind);
     REQUIRE(p.run(200));
-    const std::size_t before = allocations;
+    const std::size_t before = allocated::ever;
     REQUIRE(before > 0);  // they are counted
     REQUIRE(p.run(500));
-    CHECK(allocations - before == 0);
+    CHECK(allocated::ever - before == 0);
     CHECK(p.refused == 0);
     CHECK(p.wrong == 0);
 }

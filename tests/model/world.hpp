@@ -624,7 +624,7 @@ private:
     [[nodiscard]] std::size_t alive_records() const {
         std::size_t n = 0;
         for (const auto& [serial, record] : (*table_).*member(session_table_records_{}))
-            n += record->alive ? 1U : 0U;
+            n += record.alive ? 1U : 0U;
         return n;
     }
     // The store of this world remembers of a token, or of its hash, the first byte.

@@ -110,6 +110,22 @@ TEST_CASE("ring: like a deque, with what it holds destroyed once", "[core]") {
     CHECK(token.use_count() == 1);
 }
 
+TEST_CASE("ring: memory is given back where there are no elements, and only there", "[core]") {
+    ring<std::pair<std::uint64_t, std::shared_ptr<int>>> r;
+    CHECK(r.memory_bytes() == 0);
+    for (std::uint64_t i = 0; i < 100; ++i) (void)r.push_back({i, nullptr});
+    while (r.size() > 1) (void)r.pop_front();
+    r.release();
+    CHECK(r.memory_bytes() >= 100 * sizeof(r[0]));
+    CHECK(r.front().first == 99);
+    (void)r.pop_front();
+    r.release();
+    CHECK(r.memory_bytes() == 0);
+    (void)r.push_front({7, nullptr});
+    CHECK(r.back().first == 7);
+    CHECK(r.memory_bytes() <= 128);  // a first block is small
+}
+
 TEST_CASE("time: a wait too long to represent is never", "[core]") {
     const time_point now = time_point{} + seconds{1000};
     CHECK(add_saturated(now, seconds{1}) == now + seconds{1});

@@ -152,7 +152,7 @@ TEST_CASE("spare memory: a lying header gets none of its own, and the next messa
     head.assign(wire.begin(), wire.begin() + 100);
     next.feed(head);
     CHECK(next.next().kind == event_kind::need_more);
-    CHECK(next.held_bytes() == kept);
+    CHECK(next.held_bytes() + ws::gather_buffer::overhead == kept);
     CHECK(spare.bytes() == 0);
     CHECK(next.read_room().size() == 900'000 - (100 - 14));
 }

@@ -4,16 +4,21 @@
 #pragma once
 
 #include <hawser/core/config.hpp>
+#include <hawser/core/detail/spare_messages.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace hawser::inline v0 {
 
-/// First in, first out, with random access from the front. Capacity is a power of two;
-/// it grows when full and is given back by `clear`. `T` must be nothrow movable.
+/// First in, first out, with random access from the front. Capacity is a power of two, at most 2^31;
+/// it grows when full and is given back by `clear` and `release`. `T` must be nothrow movable.
 template <class T>
 class ring {
 public:
@@ -63,7 +68,7 @@ public:
     /// As `push_back`, at the front.
     T& push_front(T value) {
         reserve_one();
-        head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+        head_ = (head_ - 1) & (capacity_ - 1);
         std::construct_at(slots_ + head_, std::move(value));
         ++size_;
         return slots_[head_];
@@ -96,7 +101,12 @@ public:
     /// Destroys all and gives the memory back.
     void clear() noexcept {
         while (size_ > 0) drop_front();
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        release();
+    }
+    /// Gives the memory back where there are no elements: to the thread, which has it ready for the next ring.
+    void release() noexcept {
+        if (size_ != 0 || capacity_ == 0) return;
+        free(slots_, capacity_);
         slots_ = nullptr;
         capacity_ = head_ = 0;
     }
@@ -119,24 +129,36 @@ private:
         ++size_;
         return *slot;
     }
+
+    // Many rings hold one or two elements and no more: the first block is of about 128 bytes.
+    static constexpr auto first_capacity = static_cast<std::uint32_t>(std::bit_floor(std::clamp<std::size_t>(128 / sizeof(T), 1, 8)));
+    static constexpr std::uint32_t max_capacity = std::uint32_t{1} << 31;
+
     HAWSER_OUT_OF_LINE void grow() {
-        const std::size_t grown = capacity_ == 0 ? 8 : capacity_ * 2;
-        T* fresh = std::allocator<T>{}.allocate(grown);
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+        if (capacity_ == max_capacity) throw std::bad_alloc();
+        const std::uint32_t grown = capacity_ == 0 ? first_capacity : capacity_ * 2;
+        T* const fresh = static_cast<T*>(detail::spare_messages::allocate(std::size_t{grown} * sizeof(T)));
         for (std::size_t i = 0; i < size_; ++i) {
             std::construct_at(fresh + i, std::move(slots_[index(i)]));
             std::destroy_at(slots_ + index(i));
         }
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        if (slots_) free(slots_, capacity_);
         slots_ = fresh;
         capacity_ = grown;
         head_ = 0;
     }
-    [[nodiscard]] std::size_t index(std::size_t i) const noexcept { return (head_ + i) & (capacity_ - 1); }
+    static void free(T* slots, std::uint32_t capacity) noexcept {
+        detail::spare_messages::free(slots, std::size_t{capacity} * sizeof(T));
+    }
+    [[nodiscard]] std::size_t index(std::size_t i) const noexcept {
+        return (head_ + static_cast<std::uint32_t>(i)) & (capacity_ - 1);
+    }
 
     T* slots_ = nullptr;
-    std::size_t capacity_ = 0;
-    std::size_t head_ = 0;
-    std::size_t size_ = 0;
+    std::uint32_t capacity_ = 0;
+    std::uint32_t head_ = 0;
+    std::uint32_t size_ = 0;
 };
 
 }  // namespace hawser::inline v0

@@ -6,8 +6,14 @@
 
 namespace hawser::inline v0 {
 
+/// A place in a list of deferred tasks, or that list: a ring through its own head.
+struct deferred_place {
+    deferred_place* next_ = nullptr;
+    deferred_place* prev_ = nullptr;
+};
+
 /// Work that waits for the end of the present turn. Intrusive; destroying it withdraws it.
-class deferred_task {
+class deferred_task : deferred_place {
 public:
     deferred_task() = default;
     deferred_task(const deferred_task&) = delete;
@@ -18,19 +24,14 @@ public:
 protected:
     virtual ~deferred_task() { withdraw(); }
     void withdraw() noexcept {
-        if (!place_) return;
-        *place_ = next_;
-        if (next_) next_->place_ = place_;
-        else if (tail_owner_) *tail_owner_ = place_;
-        place_ = nullptr;
-        next_ = nullptr;
+        if (!next_) return;
+        prev_->next_ = next_;
+        next_->prev_ = prev_;
+        next_ = prev_ = nullptr;
     }
 
 private:
     friend class driver;
-    deferred_task* next_ = nullptr;
-    deferred_task** place_ = nullptr;
-    deferred_task*** tail_owner_ = nullptr;
 };
 
 /// Something that holds handlers of the application and must let go of them, without calling
@@ -42,13 +43,12 @@ public:
 protected:
     virtual ~abandonable() = default;
     /// False also when `abandon` was called: the driver is not to be touched then.
-    [[nodiscard]] bool is_listed() const noexcept { return listed_; }
+    [[nodiscard]] bool is_listed() const noexcept { return place_ != nullptr; }
 
 private:
     friend class driver;
     abandonable* next_ = nullptr;
-    abandonable* prev_ = nullptr;
-    bool listed_ = false;
+    abandonable** place_ = nullptr;  // the pointer that points to this
 };
 
 /// Something whose owner is gone, where there was no memory to say so on the strand. See `driver::leave`.

@@ -96,7 +96,7 @@ public:
 
     /// Runs `task` when the present turn ends; outside of a turn, soon. Repeating it is harmless.
     HAWSER_IN_LINE void defer(deferred_task& task) {
-        if (!task.place_) append(task);
+        if (!task.next_) append(task);
     }
 
     /// Marks a turn for its lifetime.
@@ -140,17 +140,16 @@ public:
     void enlist(abandonable& a) noexcept {
         const std::lock_guard lock(list_mutex_);
         a.next_ = listed_;
-        a.prev_ = nullptr;
-        if (listed_) listed_->prev_ = &a;
+        if (a.next_) a.next_->place_ = &a.next_;
+        a.place_ = &listed_;
         listed_ = &a;
-        a.listed_ = true;
     }
     void delist(abandonable& a) noexcept {
         const std::lock_guard lock(list_mutex_);
-        if (!a.listed_) return;
-        (a.prev_ ? a.prev_->next_ : listed_) = a.next_;
-        if (a.next_) a.next_->prev_ = a.prev_;
-        a.listed_ = false;
+        if (!a.place_) return;
+        *a.place_ = a.next_;
+        if (a.next_) a.next_->place_ = a.place_;
+        a.place_ = nullptr;
     }
     /// Calls `depart` of it at the end of the next turn. It must stay until then, or until the io_context is
     /// destroyed. Thread safety: from any thread.
@@ -195,10 +194,10 @@ private:
     static constexpr std::size_t max_spare_bytes = 4 * 1024 * 1024;  // of all of them
 
     void append(deferred_task& task) {
-        task.place_ = tail_;
-        task.tail_owner_ = &tail_;
-        *tail_ = &task;
-        tail_ = &task.next_;
+        task.next_ = &tasks_;
+        task.prev_ = tasks_.prev_;
+        task.prev_->next_ = &task;
+        tasks_.prev_ = &task;
         if (depth_ == 0) post_turn();
     }
     void wake_at(time_point when) noexcept {
@@ -215,8 +214,8 @@ private:
     // Called by a destructor.
     void end_turn() noexcept {
         if (someone_leaves_.load(std::memory_order_acquire)) see_off();
-        while (first_) {
-            deferred_task& task = *first_;
+        while (tasks_.next_ != &tasks_) {
+            auto& task = static_cast<deferred_task&>(*tasks_.next_);
             task.withdraw();
             try {
                 task.run();
@@ -269,8 +268,7 @@ private:
     int depth_ = 0;
     bool turn_posted_ = false;
     bool alive_ = true;
-    deferred_task* first_ = nullptr;
-    deferred_task** tail_ = &first_;
+    deferred_place tasks_{&tasks_, &tasks_};
     std::exception_ptr failure_;  // of a deferred task
     std::mutex list_mutex_;
     departing* leaving_ = nullptr;

@@ -143,11 +143,12 @@ private:
 
     // ---- what the set reports ----------------------------------------------------------------
 
-    [[nodiscard]] std::uint32_t wanted() const noexcept {
-        return (paused_ ? 0u : std::uint32_t{EPOLLIN}) | (wants_write_ ? std::uint32_t{EPOLLOUT} : 0u);
+    [[nodiscard]] std::uint8_t wanted() const noexcept {
+        static_assert((EPOLLIN | EPOLLOUT) < 256);
+        return static_cast<std::uint8_t>((paused_ ? 0u : std::uint32_t{EPOLLIN}) | (wants_write_ ? std::uint32_t{EPOLLOUT} : 0u));
     }
     void attach() {
-        const std::uint32_t events = wanted();
+        const std::uint8_t events = wanted();
         token_ = reactor_.add(descriptor_, events, *this);
         events_ = events;
     }
@@ -232,13 +233,13 @@ private:
     stream_sink* sink_ = nullptr;
     std::unique_ptr<dial> dial_;  // until it is connected
     epoll_reactor::token token_ = 0;
-    std::uint32_t events_ = 0;  // that the set reports
     int descriptor_ = -1;
+    std::uint8_t events_ = 0;  // that the set reports
     bool paused_ = false;
     bool wants_write_ = false;
-    bool reset_on_close_ = false;
-    bool over_ = false;   // the end was told
-    bool local_ = false;  // a socket file: its peer has no address
+    bool reset_on_close_ : 1 = false;
+    bool over_ : 1 = false;   // the end was told
+    bool local_ : 1 = false;  // a socket file: its peer has no address
 };
 
 }  // namespace hawser::inline v0::detail

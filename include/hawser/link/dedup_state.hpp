@@ -84,6 +84,14 @@ public:
         processing_.erase(it);
         for (auto& done : copies) done(false);
     }
+    /// In times without messages: frees the memory of ids whose time is over, of some thousand at most, so that this is no
+    /// pause for others.
+    void expire(time_point now) {
+        constexpr std::size_t step = 64;  // of one call
+        for (int i = 0; i < 32 && cache_.expire(now) == step; ++i) {}
+    }
+    /// What the ids take.
+    [[nodiscard]] std::size_t memory_bytes() const { return cache_.memory_bytes(); }
     [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
 
 private:

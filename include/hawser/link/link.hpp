@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/error_cause.hpp>
+#include <hawser/core/lazy.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
@@ -11,6 +12,8 @@
 #include <hawser/link/completion.hpp>
 #include <hawser/link/dedup_state.hpp>
 #include <hawser/link/feed_state.hpp>
+#include <hawser/link/link_host.hpp>
+#include <hawser/link/operations.hpp>
 #include <hawser/link/sender_queue.hpp>
 #include <hawser/link/traffic.hpp>
 #include <hawser/link/transfer_port.hpp>
@@ -25,128 +28,12 @@
 #include <atomic>
 #include <forward_list>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 namespace hawser::inline v0::detail {
-
-/// What the end of a link means to its session.
-enum class link_end : std::uint8_t {
-    over,      ///< it is over
-    settling,  ///< it is over, and the store will say so soon
-    stored,    ///< it stays in the store
-};
-
-/// What a link of the accepting side tells its listener.
-class link_host {
-public:
-    /// The session's client confirmed the attach; `resumed` if it was not the first.
-    virtual void on_link_confirmed(void* link, bool resumed) = 0;
-    virtual void on_link_detached(void* link) = 0;
-    /// The link is over. It is not to be used by the host any more, unless it is `settling`.
-    virtual void on_link_ended(void* link, std::optional<std::uint64_t> accepted, link_end how) = 0;
-    /// A link that was `settling` is done with: its tombstone is durable, or will never be.
-    virtual void on_link_settled(void* link, bool durable) = 0;
-    /// A session was loaded from the store, or could not be.
-    virtual void on_link_restored(void* link, std::error_code ec) = 0;
-    /// The link is destroyed without having ended, with its io_context.
-    virtual void on_link_gone(void* link) noexcept = 0;
-
-protected:
-    ~link_host() = default;
-};
-
-/// `on_message_transaction`, for any store.
-using transaction_handler = std::function<std::error_code(store_transaction&, const message_view&)>;
-
-using piece_handler = std::function<void(const message_piece&)>;
-
-using send_completion = completion<std::error_code, outcome>;
-using enqueue_completion = completion<std::error_code, ticket>;
-using batch_completion = completion<std::error_code, ticket_range>;
-using receive_completion = completion<std::error_code, message>;
-using plain_completion = completion<std::error_code>;
-
-/// Somebody waits for the outcome of a message.
-struct send_waiter final : session::outcome_waiter {
-    send_waiter(send_completion d, std::uint64_t s, bool sender) noexcept
-        : done(std::move(d)), serial(s), sent_it(sender) {}
-    send_completion done;
-    std::uint64_t serial;  // of the operation, for its cancellation
-    bool sent_it;          // the operation brought the message, so cancelling it may withdraw that
-};
-
-/// What an application hands in: one message, or several for all or nothing.
-struct submission {
-    message body{};
-    std::vector<message> batch{};  // instead of `body`
-    send_options how{};
-
-    [[nodiscard]] std::size_t count() const noexcept { return batch.empty() ? 1 : batch.size(); }
-    [[nodiscard]] std::size_t footprint() const noexcept { return batch.empty() ? session::footprint(body, how) : footprint(batch, how); }
-    [[nodiscard]] static std::size_t footprint(std::span<const message> bodies, const send_options& how) noexcept {
-        std::size_t bytes = 0;
-        for (const message& m : bodies) bytes += session::footprint(m, how);
-        return bytes;
-    }
-};
-
-/// It waits for room in the queue, with the operation that brought it.
-struct blocked_send {
-    std::uint64_t serial = 0;
-    submission what{};
-    send_completion send{};        // one of the three
-    enqueue_completion enqueue{};
-    batch_completion batch{};
-
-    void complete(std::error_code ec, outcome o) {
-        send(ec, o);
-        enqueue(ec, ticket{});
-        batch(ec, ticket_range{});
-    }
-};
-
-/// Whether something goes into the queue.
-struct admitted {
-    std::error_code error{};  // `would_block`: it has to wait
-    bool dropped = false;     // it is taken, and ends `dropped`
-};
-
-/// An operation that completes when its message is accepted (durable, where the store is).
-struct accepted_enqueue {
-    std::uint64_t serial = 0;
-    std::uint64_t lsn = 0;
-    ticket_range tickets{};
-    enqueue_completion one{};    // one of the two
-    batch_completion several{};
-
-    void complete(std::error_code ec, bool with_tickets) {
-        one(ec, with_tickets ? tickets.first : ticket{});
-        several(ec, with_tickets ? tickets : ticket_range{});
-    }
-    [[nodiscard]] bool waits() const noexcept { return one || several; }
-};
-
-/// What a listener that drains tells one of its links.
-struct departure_plan {
-    session::goaway_reason reason = session::goaway_reason::restart;
-    milliseconds delay{0};
-    milliseconds window{0};
-    std::string_view target;
-};
-
-/// A received message that nobody has taken yet.
-struct ready_message {
-    message body;
-    message_id id{};
-    std::uint64_t seq = 0;
-    std::uint64_t epoch_serial = 0;
-    std::string key{};
-    bool given_back = false;  // by a receive that was cancelled; it is known not to be a copy
-};
 
 template <class P>
 class ack_relay;
@@ -223,7 +110,7 @@ public:
     void orphan(std::shared_ptr<link> self);
     /// The same on the strand, from any thread, also without memory.
     void orphan_on_strand(std::shared_ptr<link> self) noexcept {
-        leaver_ = std::move(self);
+        keep_alive_ = std::move(self);
         try {
             dispatch(driver_, [weak = this->weak_from_this()] {
                 if (const auto l = weak.lock(); l && l->driver_.alive()) l->depart();
@@ -239,7 +126,7 @@ public:
     [[nodiscard]] connection_state state() const noexcept { return state_; }
     [[nodiscard]] bool in_session() const noexcept { return session_on_; }
     [[nodiscard]] std::string remote_address() const { return wire_ ? wire_->remote_address() : std::string(); }
-    [[nodiscard]] std::string subprotocol() const { return wire_ ? wire_->subprotocol() : std::string(); }
+    [[nodiscard]] std::string subprotocol() const { return std::string(wire_ ? wire_->subprotocol() : std::string_view()); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return session_ ? session_->out().queued_bytes() : 0; }
     [[nodiscard]] std::size_t queued_messages() const noexcept { return session_ ? session_->out().queued() : 0; }
     [[nodiscard]] ticket last_ticket() const noexcept {
@@ -247,26 +134,41 @@ public:
     }
     [[nodiscard]] std::size_t in_flight() const noexcept { return session_ ? session_->out().in_flight() : 0; }
     [[nodiscard]] std::shared_ptr<sender_queue> senders();
-    [[nodiscard]] const typename P::breaker& breaker() const noexcept { return breaker_; }
+    /// Made when it is first asked for, as the accepting side has no use for one. Throws std::bad_alloc then.
+    [[nodiscard]] typename P::breaker& breaker() {
+        if (!objects_.breaker) objects_.breaker.emplace(options_->breaker);
+        return *objects_.breaker;
+    }
     [[nodiscard]] const options& settings() const noexcept { return *options_; }
 
     // On the strand.
     void set_on_message(std::function<void(const message_view&)> f);
     void set_on_piece(piece_handler f);
     void set_on_transaction(transaction_handler f) {
-        on_transaction_ = f ? std::make_shared<const transaction_handler>(std::move(f)) : nullptr;
+        extras_.make().on_transaction = f ? std::make_shared<const transaction_handler>(std::move(f)) : nullptr;
         driver_.defer(*this);
     }
     void set_on_state(std::function<void(const state_change&)> f) { replace(on_state_, std::move(f)); }
-    void set_on_outcome(std::function<void(ticket, outcome)> f) { replace(on_outcome_, std::move(f)); }
-    void set_on_backpressure(std::function<void(bool)> f) { replace(on_backpressure_, std::move(f)); }
+    void set_on_outcome(std::function<void(ticket, outcome)> f, std::unique_ptr<link_extras> room = {}) {
+        replace(extras_.make(std::move(room)).on_outcome, std::move(f));
+    }
+    void set_on_backpressure(std::function<void(bool)> f, std::unique_ptr<link_extras> room) {
+        replace(extras_.make(std::move(room)).on_backpressure, std::move(f));
+    }
 
     /// The owner is gone. May be set anywhere.
     std::atomic<bool> orphaned{false};
     /// `connect` was called, or there is nothing to dial. May be set anywhere.
     std::atomic<bool> connecting{false};
-    std::string principal;
     bool restored = false;  // accepting side: the session is older than this socket
+    /// Accepting side: as `authorize` said.
+    void set_principal(const std::string& name) {
+        if (!name.empty()) principal_ = std::make_unique<const std::string>(name);
+    }
+    [[nodiscard]] const std::string& principal() const noexcept {
+        static const std::string nobody;
+        return principal_ ? *principal_ : nobody;
+    }
     session::session_record* record = nullptr;  // the listener's
     link* host_next = nullptr;  // the listener's list of its links
     link* host_prev = nullptr;
@@ -307,11 +209,6 @@ private:
         present = std::move(next);
         driver_.defer(*this);
     }
-    struct waiting {
-        std::uint64_t serial = 0;
-        plain_completion done;
-        bool has_effects = false;  // it started something that goes on without it
-    };
 
     // link_dial.hpp: attempts, and the life of a connection
     void begin_dialling(const url& where);
@@ -332,8 +229,8 @@ private:
     void finish(connection_state final, std::error_code why, const close_info& close);
     void end_messages();
     void fail_operations(std::error_code why);
-    static void complete_all(ring<waiting>& list, std::error_code ec);
-    static bool cancel_one(ring<waiting>& list, std::uint64_t serial, bool total);
+    static void complete_all(ring<waiting_operation>& list, std::error_code ec);
+    static bool cancel_one(ring<waiting_operation>& list, std::uint64_t serial, bool total);
     bool cancel_blocked(std::uint64_t serial);
     bool cancel_together(const ticket_range& tickets);
     bool cancel_accepted(std::uint64_t serial, bool total);
@@ -343,12 +240,15 @@ private:
     void on_wire_request(wire&, const ws::upgrade_request&) override {}
     void on_wire_input(wire&) noexcept override { heartbeat_.on_received(driver_.now()); }
     void on_wire_writable(wire&) override { driver_.defer(*this); }
+    [[nodiscard]] std::shared_ptr<std::size_t> linger_count() const noexcept override {
+        return host_ ? host_->linger_count() : nullptr;
+    }
     void on_wire_closed(wire& w, const wire_end& end) override;
     void wire_ended(const wire_end& end);
     void abandon() noexcept override;
     void depart() override {
         const driver::turn t(driver_);
-        orphan(std::move(leaver_));
+        orphan(std::move(keep_alive_));
     }
 
     // link_leave.hpp
@@ -375,8 +275,9 @@ private:
     void expire_waiting();
     void tell_pressure(bool after_writing);
     [[nodiscard]] bool direct() const noexcept;
+    [[nodiscard]] bool anybody_blocked() const noexcept { return extras_ && !extras_->blocked.empty(); }
     [[nodiscard]] bool can_send_directly() const noexcept {
-        return direct() && blocked_.empty() && state_ != connection_state::closing;
+        return direct() && !anybody_blocked() && state_ != connection_state::closing;
     }
     [[nodiscard]] send_result send_directly(const message& body);
     void write_plain();
@@ -414,6 +315,7 @@ private:
     void keep(ready_message m);
     void kept();
     void freed(const ready_message& m);
+    [[nodiscard]] bool transactional() const noexcept { return P::store::durable && extras_->on_transaction; }
     void hand_to_store(ready_message m);
     void release_committed();
     void drain_ready();
@@ -422,13 +324,14 @@ private:
     void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void accept_previous();
+    void forget_previous(std::uint64_t seq, std::uint64_t epoch_serial) noexcept;
 
     // link_pieces.hpp
     void on_wire_piece(wire& w, const message_piece& piece) override;
     void apply_pieces();
     [[nodiscard]] bool takes_piece() const noexcept;
     void tell_writers();
-    [[nodiscard]] bool holds_pieces() const noexcept { return held_ && on_piece_ && !session_on_ && !feed_on_; }
+    [[nodiscard]] bool holds_pieces() const noexcept { return held_ && extras_->on_piece && !session_on_ && !feed_on_; }
 
     // link_feed.hpp
     [[nodiscard]] bool await_subscription();
@@ -477,11 +380,17 @@ private:
         if (traffic_.received(bytes)) driver_.defer(*this);
     }
 
+    // What the receiving of messages by operations needs in a session.
+    struct handed_over_state {
+        std::shared_ptr<ack_relay<P>> acks{};
+        std::optional<taken_message> previous{};  // handed over, responsibility not taken yet
+    };
+
+    // In the order that leaves no gaps: most sockets do nothing most of the time, and there are many of them.
     driver& driver_;
     std::shared_ptr<const options> options_;
     [[no_unique_address]] policy_objects<P> objects_;
     [[no_unique_address]] traffic<typename P::metrics> traffic_;
-    [[no_unique_address]] typename P::breaker breaker_;
     [[no_unique_address]] typename P::heartbeat heartbeat_;
     [[no_unique_address]] typename P::overflow overflow_;
     feed_watch idle_;  // messages in both directions, for `idle_timeout`
@@ -490,14 +399,37 @@ private:
     std::unique_ptr<session::endpoint> session_;    // made when first needed
     std::unique_ptr<opened_store> store_;
     std::shared_ptr<dedup_state<P>> dedup_;
-    std::shared_ptr<sender_queue> senders_;         // under the mutex of senders()
-    std::atomic<sender_queue*> open_senders_{nullptr};
-    std::shared_ptr<ack_relay<P>> acks_;
-    std::shared_ptr<transfer_port> transfers_;
-    std::shared_ptr<link> keep_alive_;
-    std::shared_ptr<link> leaver_;  // see orphan_on_strand
+    lazy<link_extras> extras_;
+    lazy<handed_over_state> handed_;
+    std::unique_ptr<const std::string> principal_;
+    std::unique_ptr<std::string> closing_reason_;
+    std::atomic<sender_queue*> senders_{nullptr};  // made under the mutex of senders()
+    std::shared_ptr<link> keep_alive_;  // on its way to the strand, to be orphaned; then until it is done
     link_host* host_ = nullptr;
+    std::atomic<std::uint64_t> last_serial_{0};
+    std::uint64_t direct_counter_ = 0;
+    std::error_code final_error_;
+
+    std::function<void(const message_view&)> on_message_;
+    std::function<void(const state_change&)> on_state_;
+    std::forward_list<std::any> retired_;
+    ring<ready_message> ready_;
+    std::size_t ready_bytes_ = 0;
+    std::uint64_t rejected_seq_ = 0;  // by the handler that is running
+    std::uint64_t receive_serial_ = 0;
+    receive_completion receiver_;
+
+    time_point attach_deadline_ = never;   // connect or confirm
+    time_point close_deadline_ = never;
+    time_point leave_at_ = never;          // when to begin leaving; then when to leave whatever is in flight
+    time_point failed_at_ = never;         // see failed()
+    time_point resume_at_ = never;
+    time_point gather_until_ = never;      // small messages wait for others
+    timer_node timer_{this, on_timer<&link::on_timer_due>};
+
+    close_code closing_code_ = close_code::normal;
     connection_state state_ = connection_state::idle;
+    bool on_its_own_ = false;      // `orphan` was called, with `keep_alive_`
     bool session_on_ = false;      // hawser.v1 is spoken on the present connection (or was, on the last)
     bool link_ready_ = false;      // open: messages flow
     bool store_failed_ = false;    // nothing is durable any more
@@ -516,47 +448,6 @@ private:
     bool overflowed_ = false;      // the overflow policy ends the socket: the turn's end does it
     bool pressed_ = false;         // something did not fit, and the queue has not drained since
     bool told_pressed_ = false;    // and the application was told
-    close_code closing_code_ = close_code::normal;
-    std::string closing_reason_;
-    std::atomic<std::uint64_t> last_serial_{0};
-    std::uint64_t direct_counter_ = 0;
-    std::error_code final_error_;
-
-    std::function<void(const message_view&)> on_message_;
-    std::shared_ptr<const piece_handler> on_piece_;  // and then `on_message_` calls it for what came whole
-    std::function<void(const state_change&)> on_state_;
-    std::function<void(ticket, outcome)> on_outcome_;
-    std::shared_ptr<const transaction_handler> on_transaction_;
-    std::function<void(bool)> on_backpressure_;
-    std::forward_list<std::any> retired_;
-
-    ring<ready_message> ready_;
-    std::size_t ready_bytes_ = 0;
-    struct taken {
-        std::uint64_t epoch_serial = 0;
-        std::uint64_t seq = 0;
-        message_id id;
-    };
-    ring<taken> in_commit_;          // their effects are, in order
-    std::optional<taken> previous_;  // handed over, responsibility not taken yet
-    std::uint64_t rejected_seq_ = 0;  // by the handler that is running
-    std::uint64_t receive_serial_ = 0;
-    receive_completion receiver_;
-    ring<blocked_send> blocked_;
-    ring<accepted_enqueue> accepted_;
-    ring<waiting> openers_;
-    ring<waiting> loaders_;
-    ring<waiting> closers_;
-    ring<waiting> writers_;  // wait until the connection takes something
-
-    time_point attach_deadline_ = never;   // connect or confirm
-    time_point retry_at_ = never;
-    time_point close_deadline_ = never;
-    time_point leave_at_ = never;          // when to begin leaving; then when to leave whatever is in flight
-    time_point failed_at_ = never;         // see failed()
-    time_point resume_at_ = never;
-    time_point gather_until_ = never;      // small messages wait for others
-    timer_node timer_{this, on_timer<&link::on_timer_due>};
 };
 
 /// State of the dialling side alone.
@@ -566,7 +457,10 @@ struct link<P>::dialling {
         : reconnect(o.reconnect, seed), credentials(o.authentication.max_retries, o.reconnect.min_connected_time_to_reset) {
         if (o.feed.active()) feed = std::make_unique<feed_state<P>>(o, seed);
     }
+    [[nodiscard]] time_point deadline() const noexcept { return feed ? std::min(retry_at, feed->deadline()) : retry_at; }
+
     url where;
+    time_point retry_at = never;
     std::vector<std::string> subprotocols;
     typename P::reconnect reconnect;
     std::optional<typename P::breaker::permit> permit;

@@ -8,10 +8,10 @@
 namespace hawser::inline v0::detail {
 
 template <class P>
-bool link<P>::cancel_one(ring<waiting>& list, std::uint64_t serial, bool total) {
+bool link<P>::cancel_one(ring<waiting_operation>& list, std::uint64_t serial, bool total) {
     bool found = false;
     for (std::size_t n = list.size(); n > 0; --n) {
-        waiting w = list.pop_front();
+        waiting_operation w = list.pop_front();
         const bool meant = w.serial == serial;
         found = found || meant;
         if (meant && !(total && w.has_effects)) w.done(asio::error::operation_aborted);
@@ -43,18 +43,22 @@ bool link<P>::cancel_operation(std::uint64_t serial, asio::cancellation_type how
         receiver_(asio::error::operation_aborted, message{});
         return true;
     }
-    return cancel_one(openers_, serial, total) || cancel_one(loaders_, serial, total) || cancel_one(closers_, serial, total) ||
-           cancel_one(writers_, serial, total) || cancel_blocked(serial) ||
-           cancel_accepted(serial, total) || cancel_waiter(serial, total);
+    if (extras_) {
+        link_extras& e = extras_.make();
+        for (auto* list : {&e.openers, &e.loaders, &e.closers, &e.writers})
+            if (cancel_one(*list, serial, total)) return true;
+        if (cancel_blocked(serial) || cancel_accepted(serial, total)) return true;
+    }
+    return cancel_waiter(serial, total);
 }
 
 template <class P>
 bool link<P>::cancel_blocked(std::uint64_t serial) {
     bool found = false;
-    for (std::size_t n = blocked_.size(); n > 0; --n) {
-        blocked_send b = blocked_.pop_front();
+    for (std::size_t n = extras_->blocked.size(); n > 0; --n) {
+        blocked_send b = extras_.make().blocked.pop_front();
         if (b.serial != serial) {
-            (void)blocked_.push_back(std::move(b));
+            (void)extras_.make().blocked.push_back(std::move(b));
             continue;
         }
         found = true;
@@ -66,8 +70,8 @@ bool link<P>::cancel_blocked(std::uint64_t serial) {
 
 template <class P>
 bool link<P>::cancel_accepted(std::uint64_t serial, bool total) {
-    for (std::size_t i = 0; i < accepted_.size(); ++i) {
-        accepted_enqueue& a = accepted_[i];
+    for (std::size_t i = 0; i < extras_->accepted.size(); ++i) {
+        accepted_enqueue& a = extras_.make().accepted[i];
         if (a.serial != serial || !a.waits()) continue;
         const bool withdrawn = cancel_together(a.tickets);
         if (withdrawn || !total) a.complete(withdrawn ? errc::cancelled : errc::detached, true);

@@ -9,9 +9,8 @@ namespace hawser::inline v0::detail {
 
 template <class P>
 link<P>::link(driver& d, std::shared_ptr<const options> o, policy_objects<P> objects)
-    : driver_(d), options_(std::move(o)), objects_(std::move(objects)),
-      breaker_(objects_.breaker ? *objects_.breaker : typename P::breaker(options_->breaker)),
-      heartbeat_(options_->heartbeat), overflow_(options_->queue), idle_(options_->idle_timeout) {
+    : driver_(d), options_(std::move(o)), objects_(std::move(objects)), heartbeat_(options_->heartbeat),
+      overflow_(options_->queue), idle_(options_->idle_timeout) {
     driver_.enlist(*this);
 }
 
@@ -45,13 +44,13 @@ void link<P>::begin_dialling(const url& where) {
 template <class P>
 void link<P>::start_attempt() {
     const time_point now = driver_.now();
-    retry_at_ = never;
-    dial_->permit = breaker_.try_acquire(now);
+    dial_->retry_at = never;
+    dial_->permit = breaker().try_acquire(now);
     if (!dial_->permit) {
         count(counter::breaker_refused);
-        retry_at_ = std::max(breaker_.retry_at(now), now + milliseconds{1});
+        dial_->retry_at = std::max(breaker().retry_at(now), now + milliseconds{1});
         set_state(connection_state::waiting, {.reason = errc::circuit_open, .attempt = dial_->reconnect.attempts(),
-                                              .retry_in = retry_at_ - now});
+                                              .retry_in = dial_->retry_at - now});
         return rearm();
     }
     count(counter::connects_attempted);
@@ -72,7 +71,7 @@ void link<P>::start_attempt() {
 
 template <class P>
 std::error_code link<P>::dial(unsigned last_status) {
-    const auto make_wire = [this] { wire_ = std::make_unique<wire>(driver_, options_, static_cast<wire_owner&>(*this)); };
+    const auto make_wire = [this] { wire_ = std::make_unique<wire>(driver_, *options_, static_cast<wire_owner&>(*this)); };
     const url& to = dial_->target ? *dial_->target : dial_->where;
     // Another host does not get what was meant for this one.
     const bool foreign = to.authority() != dial_->where.authority() || to.socket_path != dial_->where.socket_path;
@@ -152,7 +151,7 @@ void link<P>::announce_open(bool resumed) {
         idle_.suspend();
     }
     if (dial_) {
-        if (dial_->permit) (void)breaker_.on_success(*dial_->permit, now);
+        if (dial_->permit) (void)breaker().on_success(*dial_->permit, now);
         dial_->permit.reset();
         dial_->reconnect.on_connected(now);
         dial_->credentials.opened(now);
@@ -163,8 +162,8 @@ void link<P>::announce_open(bool resumed) {
     }
     if (session_on_) count(resumed ? counter::sessions_resumed : counter::sessions_started);
     set_state(connection_state::open, {.resumed = resumed, .session = session_on_});
-    complete_all(openers_, {});
-    if (const auto port = transfers_; port && link_ready_) port->on_link_open(takes_transfers(), resumed);
+    if (extras_) complete_all(extras_.make().openers, {});
+    if (const auto port = extras_->transfers; port && link_ready_) port->on_link_open(takes_transfers(), resumed);
     driver_.defer(*this);
 }
 
@@ -250,8 +249,8 @@ void link<P>::attempt_failed(std::error_code why, bool told_when) {
     if (!dial_->permit) return;
     count(counter::connects_failed);
     // A server that says when to come is well, and knows better than a breaker.
-    if (is_local(why) || told_when) breaker_.release(*dial_->permit, driver_.now());
-    else if (breaker_.on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
+    if (is_local(why) || told_when) breaker().release(*dial_->permit, driver_.now());
+    else if (breaker().on_failure(*dial_->permit, driver_.now())) count(counter::breaker_opened);
     dial_->permit.reset();
 }
 
@@ -265,7 +264,7 @@ void link<P>::link_lost(std::error_code why, const close_info& close, std::optio
     idle_.stop();
     if (session_) session_->detach();
     if (was_up) count(counter::disconnects);
-    if (transfers_) transfers_->on_link_detached();
+    if (extras_->transfers) extras_->transfers->on_link_detached();
     if (dial_) {
         if (was_up) dial_->credentials.lost(driver_.now());
         if (dial_->feed) dial_->feed->stop();
@@ -289,7 +288,7 @@ void link<P>::retry_later(std::error_code why, const close_info& close, std::opt
     const time_point now = driver_.now();
     const auto delay = dial_->reconnect.next_delay(now, hint);
     if (!delay) return finish(connection_state::failed, errc::retries_exhausted, close);
-    retry_at_ = add_saturated(now, *delay);
+    dial_->retry_at = add_saturated(now, *delay);
     set_state(connection_state::waiting, {.reason = why, .close = close, .attempt = dial_->reconnect.attempts(),
                                           .retry_in = *delay});
     rearm();
@@ -301,8 +300,8 @@ void link<P>::async_open(std::uint64_t serial, plain_completion done, bool diall
     if (state_ == connection_state::open) return done({});
     if (state_ == connection_state::closed || state_ == connection_state::failed)
         return done(final_error_ ? final_error_ : make_error_code(errc::closed));
-    if (openers_.size() >= options_->max_waiters) return done(errc::too_many_waiters);
-    (void)openers_.push_back({serial, std::move(done), dialled});
+    if (extras_->openers.size() >= options_->max_waiters) return done(errc::too_many_waiters);
+    (void)extras_.make().openers.push_back({serial, std::move(done), dialled});
 }
 
 template <class P>

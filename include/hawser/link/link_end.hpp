@@ -12,21 +12,28 @@ link<P>::~link() {
     traffic_.count(objects_.metrics);
     if (host_) host_->on_link_gone(this);
     if (is_listed()) driver_.delist(*this);
-    if (sender_queue* q = open_senders_) (void)q->close();
-    if (acks_) acks_->close();
+    if (sender_queue* q = senders_) {
+        (void)q->close();
+        q->let_go();
+    }
+    if (handed_->acks) handed_->acks->close();
 }
 
 template <class P>
 void link<P>::close(close_code code, std::string reason, std::uint64_t serial, plain_completion done) {
     const driver::turn t(driver_);
     if (is_final()) return done(orphaned ? final_error_ : std::error_code{});
-    if (done) (void)closers_.push_back({serial, std::move(done), true});
+    if (done) (void)extras_.make().closers.push_back({serial, std::move(done), true});
     if (state_ == connection_state::closing) return;
     closing_code_ = code;
-    closing_reason_ = std::move(reason);
+    try {
+        if (!reason.empty()) closing_reason_ = std::make_unique<std::string>(std::move(reason));
+    } catch (const std::bad_alloc&) {
+        // It closes all the same, and gives no reason.
+    }
     close_deadline_ = add_saturated(driver_.now(), options_->close_timeout);
     set_state(connection_state::closing);
-    if (const auto port = transfers_) port->on_link_closed(errc::closed);
+    if (const auto port = extras_->transfers) port->on_link_closed(errc::closed);
     rearm();
     driver_.defer(*this);
 }
@@ -36,7 +43,7 @@ void link<P>::close(close_code code, std::string reason, std::uint64_t serial, p
 template <class P>
 void link<P>::maybe_close() {
     if (state_ != connection_state::closing || close_sent_) return;
-    const bool drained = (!session_ || session_->out().drained()) && blocked_.empty() && !(wire_ && wire_->sending_message());
+    const bool drained = (!session_ || session_->out().drained()) && !anybody_blocked() && !(wire_ && wire_->sending_message());
     if (!drained && (link_ready_ || dial_ || session_on_)) return;
     if (!link_ready_) return finish(connection_state::closed, {}, {});
     if (session_on_) {
@@ -46,7 +53,7 @@ void link<P>::maybe_close() {
         if (!wire_ || session_->commit_pending()) return;
     }
     close_sent_ = true;
-    wire_->close(closing_code_, closing_reason_, close_deadline_ - driver_.now());
+    wire_->close(closing_code_, closing_reason_ ? *closing_reason_ : std::string_view(), close_deadline_ - driver_.now());
 }
 
 template <class P>
@@ -79,14 +86,15 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     const auto code = why == errc::queue_full ? close_code::try_again_later : broken ? close_code::internal_error : close_code::normal;
     if (wire_) wire_->drop(code);
     const auto gone = std::move(wire_);
-    attach_deadline_ = retry_at_ = close_deadline_ = leave_at_ = gather_until_ = never;
+    attach_deadline_ = close_deadline_ = leave_at_ = gather_until_ = never;
+    if (dial_) dial_->retry_at = never;
     link_ready_ = false;
     heartbeat_.stop();
     idle_.stop();
     timer_.cancel();
     if (dial_ && dial_->feed) dial_->feed->stop();
     if (dial_ && dial_->permit) {
-        breaker_.release(*dial_->permit, driver_.now());
+        breaker().release(*dial_->permit, driver_.now());
         dial_->permit.reset();
     }
     std::optional<std::uint64_t> accepted;
@@ -102,7 +110,7 @@ void link<P>::finish(connection_state final, std::error_code why, const close_in
     tell_host(accepted);
     set_state(final, {.reason = why, .close = close});
     fail_operations(why ? why : make_error_code(errc::closed));
-    if (const auto port = transfers_) port->on_link_closed(final_error());
+    if (const auto port = extras_->transfers) port->on_link_closed(final_error());
     end_messages();
 }
 
@@ -116,20 +124,23 @@ void link<P>::end_messages() {
 // Operations that still wait end with `why`; what was received may still be read.
 template <class P>
 void link<P>::fail_operations(std::error_code why) {
-    while (!blocked_.empty()) {
-        blocked_send b = blocked_.pop_front();
-        b.complete(why, outcome::cancelled);
+    if (extras_) {
+        link_extras& e = extras_.make();
+        while (!e.blocked.empty()) {
+            blocked_send b = e.blocked.pop_front();
+            b.complete(why, outcome::cancelled);
+        }
+        complete_all(e.openers, why);
+        complete_all(e.loaders, why);
+        complete_all(e.writers, why);
+        complete_all(e.closers, orphaned ? why : std::error_code{});
     }
-    complete_all(openers_, why);
-    complete_all(loaders_, why);
-    complete_all(writers_, why);
-    complete_all(closers_, orphaned ? why : std::error_code{});
     if (receiver_ && (orphaned || ready_.empty())) receiver_(why, message{});
-    if (sender_queue* q = open_senders_) count(counter::messages_cancelled, q->close());
+    if (sender_queue* q = senders_) count(counter::messages_cancelled, q->close());
 }
 
 template <class P>
-void link<P>::complete_all(ring<waiting>& list, std::error_code ec) {
+void link<P>::complete_all(ring<waiting_operation>& list, std::error_code ec) {
     while (!list.empty()) list.pop_front().done(ec);
 }
 
@@ -141,9 +152,9 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     if (wire_) wire_->drop(P::store::durable && session_on_ ? close_code::going_away : close_code::normal);
     const auto gone = std::move(wire_);
     timer_.cancel();
-    if (dial_ && dial_->permit) breaker_.release(*dial_->permit, driver_.now());
+    if (dial_ && dial_->permit) breaker().release(*dial_->permit, driver_.now());
     const std::error_code aborted = asio::error::operation_aborted;
-    while (!accepted_.empty()) accepted_.pop_front().complete(aborted, false);
+    while (!extras_->accepted.empty()) extras_.make().accepted.pop_front().complete(aborted, false);
     if (!final) stored_ = P::store::durable && store_ && !over_;
     if (session_) {
         if (!final) tell_host(session_->in().durable_accepted());
@@ -152,7 +163,7 @@ void link<P>::orphan(std::shared_ptr<link> self) {
             outcome result = stored_ ? outcome::pending : outcome::cancelled;
             if constexpr (requires { m.result; }) result = m.result;
             else if (m.written && !stored_) result = outcome::unknown;
-            if (planted(bug::told_after_destruction) && on_outcome_) on_outcome_(ticket{m.counter}, result);
+            if (planted(bug::told_after_destruction) && extras_->on_outcome) extras_->on_outcome(ticket{m.counter}, result);
             for (auto w = std::move(m.waiters); w; w = std::move(w->next))
                 static_cast<send_waiter&>(*w).done(aborted, result);
             return false;
@@ -166,14 +177,15 @@ void link<P>::orphan(std::shared_ptr<link> self) {
     }
     if (!final) tell_host(std::nullopt);
     if (!final) state_ = connection_state::closed;
-    if (const auto port = std::move(transfers_)) port->on_link_closed(aborted);
+    if (const auto port = extras_ ? std::exchange(extras_.make().transfers, nullptr) : nullptr) port->on_link_closed(aborted);
     final_error_ = aborted;  // also of operations that a lazy token starts only now
     const auto untaken = std::move(ready_);
     fail_operations(aborted);
-    if (acks_) acks_->close();
+    if (handed_->acks) handed_->acks->close();
     // Its messages in processing will never be finished: another session may hand them over.
     if (dedup_) dedup_->abandon(this);
     keep_alive_ = std::move(self);
+    on_its_own_ = true;
     driver_.defer(*this);
 }
 
@@ -186,28 +198,17 @@ void link<P>::abandon() noexcept {
     link_ready_ = false;
     timer_.cancel();
     withdraw();
-    if (sender_queue* q = open_senders_) (void)q->close();
-    if (acks_) acks_->close();
+    if (sender_queue* q = senders_) (void)q->close();
+    if (handed_->acks) handed_->acks->close();
     const auto keep = std::move(keep_alive_);
-    const auto leaver = std::move(leaver_);
     const auto message_function = std::exchange(on_message_, nullptr);
     const auto state_function = std::exchange(on_state_, nullptr);
-    const auto piece_function = std::move(on_piece_);
-    const auto outcome_function = std::exchange(on_outcome_, nullptr);
-    const auto pressure_function = std::exchange(on_backpressure_, nullptr);
     const auto retired = std::move(retired_);
     const auto gone = std::move(wire_);
     const auto session = std::move(session_);
     const auto store = std::move(store_);
-    const auto blocked = std::move(blocked_);
-    const auto accepted = std::move(accepted_);
-    const auto transaction = std::move(on_transaction_);
-    const auto openers = std::move(openers_);
-    const auto loaders = std::move(loaders_);
-    const auto closers = std::move(closers_);
-    const auto writers = std::move(writers_);
+    const auto extras = std::move(extras_);
     const auto receiver = std::move(receiver_);
-    const auto transfers = std::move(transfers_);
     const auto ready = std::move(ready_);
 }
 

@@ -38,9 +38,9 @@ template <class P>
 void link<P>::reconnect_at(time_point when, std::error_code why, const close_info& close) {
     const time_point now = driver_.now();
     dial_->next_planned = add_saturated(now, options_->reconnect.min_connected_time_to_reset);
-    retry_at_ = std::max(when, now);
+    dial_->retry_at = std::max(when, now);
     set_state(connection_state::waiting, {.reason = why, .close = close, .attempt = dial_->reconnect.attempts(),
-                                          .retry_in = retry_at_ - now});
+                                          .retry_in = dial_->retry_at - now});
     rearm();
     driver_.defer(*this);
 }

@@ -17,7 +17,7 @@ admitted link<P>::admission(const send_options& how, std::size_t size, std::size
     }
     if (overflowed_) return {errc::queue_full};
     if (awaits_store()) return {errc::would_block};
-    return ask_policy(how, size, n, blocked_.empty());
+    return ask_policy(how, size, n, !anybody_blocked());
 }
 
 template <class P>
@@ -28,8 +28,8 @@ bool link<P>::fits_in_place(std::size_t freed, std::size_t size) const noexcept 
 // The older one with this key would come behind the newer one.
 template <class P>
 bool link<P>::is_blocked(std::string_view coalesce_key) noexcept {
-    for (std::size_t i = 0; i < blocked_.size(); ++i)
-        if (blocked_[i].what.how.coalesce_key == coalesce_key) return true;
+    for (std::size_t i = 0; i < extras_->blocked.size(); ++i)
+        if (extras_->blocked[i].what.how.coalesce_key == coalesce_key) return true;
     return false;
 }
 
@@ -45,7 +45,7 @@ admitted link<P>::ask_policy(const send_options& how, std::size_t size, std::siz
         const auto action = overflow_.on_enqueue(queued_bytes() - freed.value_or(0), queued_messages() + n - (freed ? 2 : 1), size);
         if (action != overflow_action::accept) pressed_ = true;
         if (!was_paused && overflow_.paused()) count(counter::queue_paused);
-        if (blocked_.empty()) driver_.defer(*this);
+        if (!anybody_blocked()) driver_.defer(*this);
         switch (action) {
         case overflow_action::accept:
             // Nobody overtakes.
@@ -89,18 +89,18 @@ template <class P>
 void link<P>::admit_blocked() {
     if (awaits_store()) return;
     if (overflow_.paused() && !overflow_.on_drained(queued_bytes(), queued_messages())) return;
-    while (!blocked_.empty() && !is_final() && !overflowed_) {
-        blocked_send& b = blocked_.front();
+    while (anybody_blocked() && !is_final() && !overflowed_) {
+        blocked_send& b = extras_.make().blocked.front();
         const admitted a = ask_policy(b.what.how, b.what.footprint(), b.what.count(), true);
         if (a.error == errc::would_block) return;
         // Who waited for the store is refused as if the store had been there.
         if (a.error) {
-            blocked_.pop_front().complete(a.error, outcome::refused);
+            extras_.make().blocked.pop_front().complete(a.error, outcome::refused);
             continue;
         }
         if (b.send) put_awaited(b.what, b.send, b.serial, a.dropped);
         else put_accepted(b.what, b.enqueue, b.batch, b.serial, a.dropped);
-        (void)blocked_.pop_front();
+        (void)extras_.make().blocked.pop_front();
     }
     if (overflowed_) driver_.defer(*this);
 }
@@ -133,9 +133,9 @@ template <class P>
 void link<P>::tell_pressure(bool after_writing) {
     const auto tell = [this](bool paused) {
         told_pressed_ = paused;
-        if (!on_backpressure_ || orphaned) return;
+        if (!extras_->on_backpressure || orphaned) return;
         try {
-            on_backpressure_(paused);
+            extras_->on_backpressure(paused);
         } catch (...) {
             handler_threw("on_backpressure_threw");
         }

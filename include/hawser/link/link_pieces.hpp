@@ -9,8 +9,7 @@ namespace hawser::inline v0::detail {
 
 template <class P>
 void link<P>::set_on_message(std::function<void(const message_view&)> f) {
-    if (on_piece_) retired_.emplace_front(std::move(on_piece_));
-    on_piece_ = nullptr;
+    if (extras_->on_piece) retired_.emplace_front(std::exchange(extras_.make().on_piece, nullptr));
     replace(on_message_, std::move(f));
     apply_pieces();
 }
@@ -20,7 +19,7 @@ void link<P>::set_on_piece(piece_handler f) {
     if (!f) return set_on_message(nullptr);
     const auto shared = std::make_shared<const piece_handler>(std::move(f));
     set_on_message([shared](const message_view& m) { (*shared)({m.bytes, m.kind}); });
-    on_piece_ = shared;
+    extras_.make().on_piece = shared;
     apply_pieces();
 }
 
@@ -28,7 +27,7 @@ void link<P>::set_on_piece(piece_handler f) {
 template <class P>
 void link<P>::apply_pieces() {
     if (!wire_ || !wire_->is_open() || session_on_) return;
-    wire_->hand_out_pieces(on_piece_ && !feed_on_);
+    wire_->hand_out_pieces(extras_->on_piece && !feed_on_);
     if (!holds_pieces()) return read_on();
     if (wire_->paused()) return;
     wire_->pause();
@@ -48,9 +47,9 @@ void link<P>::on_wire_piece(wire&, const message_piece& piece) {
     if (orphaned || close_sent_) return;
     note_message();
     if (piece.last) count_received(static_cast<std::size_t>(piece.offset) + piece.bytes.size());
-    if (!on_piece_) return;  // the rest of a message whose handler was replaced
+    if (!extras_->on_piece) return;  // the rest of a message whose handler was replaced
     try {
-        (*on_piece_)(piece);
+        (*extras_->on_piece)(piece);
     } catch (...) {
         message_handler_threw();
     }
@@ -69,14 +68,14 @@ void link<P>::async_writable(std::uint64_t serial, plain_completion done) {
     if (session_on_) return done(errc::invalid_state);
     if (!link_ready_) return done(errc::not_connected);
     if (takes_piece()) return done(std::error_code{});
-    if (writers_.size() >= options_->max_waiters) return done(errc::too_many_waiters);
-    (void)writers_.push_back({serial, std::move(done)});
+    if (extras_->writers.size() >= options_->max_waiters) return done(errc::too_many_waiters);
+    (void)extras_.make().writers.push_back({serial, std::move(done)});
 }
 
 template <class P>
 void link<P>::tell_writers() {
-    if (!link_ready_) complete_all(writers_, errc::not_connected);
-    else if (takes_piece()) complete_all(writers_, {});
+    if (!link_ready_) complete_all(extras_.make().writers, errc::not_connected);
+    else if (takes_piece()) complete_all(extras_.make().writers, {});
 }
 
 template <class P>

@@ -177,8 +177,8 @@ template <class P>
 void link<P>::deliver_transfer(const session::action& a) {
     count_received(a.payload.size());
     const std::uint64_t serial = session_->epoch_serial();
-    if (!transfers_) transfers_ = std::make_shared<transfer_backlog>();
-    const auto port = transfers_;
+    if (!extras_->transfers) extras_.make().transfers = std::make_shared<transfer_backlog>();
+    const auto port = extras_->transfers;
     const std::error_code ec = port->on_message(a.payload);
     if (orphaned || !session_) return;
     session_->finish(serial, a.seq, driver_.now());
@@ -192,7 +192,7 @@ void link<P>::deliver_transfer(const session::action& a) {
 
 template <class P>
 void link<P>::attach_transfers(std::shared_ptr<transfer_port> port) {
-    const auto former = std::exchange(transfers_, port);
+    const auto former = std::exchange(extras_.make().transfers, port);
     if (is_final() || orphaned) return port->on_link_closed(final_error());
     if (link_ready_) port->on_link_open(takes_transfers(), true);
     if (former) former->hand_over(*port);
@@ -204,10 +204,10 @@ void link<P>::deliver(const session::action& a) {
     count_received(a.payload.size());
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();
-    if ((!on_message_ && !on_transaction_) || held_ || !ready_.empty() ||
+    if ((!on_message_ && !transactional()) || held_ || !ready_.empty() ||
         dedup_->check(a.id, driver_.now()) != dedup_state<P>::verdict::fresh)
         return keep({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
-    if (on_transaction_) return hand_to_store({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
+    if (transactional()) return hand_to_store({message::copy(a.payload, kind), a.id, a.seq, serial, std::string(a.key)});
     if (options_->acceptance == acceptance_mode::on_processed) dedup_->begin(a.id, this);
     rejected_seq_ = 0;
     call_handler({a.payload, kind, a.seq, a.key, a.id, serial});
@@ -304,7 +304,7 @@ bool link<P>::take_ready(ready_message& out) {
         if (out.seq == 0 || out.given_back) return true;
         const auto verdict = dedup_->check(out.id, driver_.now());
         if (verdict == dedup_state<P>::verdict::fresh) {
-            if (options_->acceptance == acceptance_mode::on_processed && !on_transaction_) dedup_->begin(out.id, this);
+            if (options_->acceptance == acceptance_mode::on_processed && !transactional()) dedup_->begin(out.id, this);
             return true;
         }
         drop_copy(verdict, std::move(out));
@@ -321,7 +321,7 @@ void link<P>::give_back(message m) {
         r.seq = info->seq;
         r.epoch_serial = info->epoch_serial;
         r.key = std::move(info->key);
-        if (previous_ && previous_->seq == r.seq && previous_->epoch_serial == r.epoch_serial) previous_.reset();
+        forget_previous(r.seq, r.epoch_serial);
     }
     ready_bytes_ += r.body.footprint();
     (void)ready_.push_front(std::move(r));
@@ -333,7 +333,7 @@ message link<P>::own(ready_message m) {
     if (m.seq == 0) return std::move(m.body);
     std::unique_ptr<delivery> info;
     try {
-        if (!acks_) acks_ = std::make_shared<ack_relay<P>>(*this);
+        if (!handed_->acks) handed_.make().acks = std::make_shared<ack_relay<P>>(*this);
         info = std::make_unique<delivery>();
     } catch (...) {
         m.given_back = true;
@@ -341,8 +341,8 @@ message link<P>::own(ready_message m) {
         (void)ready_.push_front(std::move(m));  // where it was taken from: there is room
         throw;
     }
-    if (options_->acceptance == acceptance_mode::on_hand_off) previous_ = taken{m.epoch_serial, m.seq, m.id};
-    *info = delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), acks_};
+    if (options_->acceptance == acceptance_mode::on_hand_off) handed_.make().previous = taken_message{m.epoch_serial, m.seq, m.id};
+    *info = delivery{m.id, m.seq, m.epoch_serial, std::move(m.key), handed_->acks};
     m.body.set_delivery(std::move(info));
     return std::move(m.body);
 }
@@ -354,9 +354,9 @@ void link<P>::drain_ready() {
     const auto drained = [](bool* flag) { *flag = false; };
     const std::unique_ptr<bool, decltype(drained)> guard(&draining_, drained);
     ready_message m;
-    const auto wanted = [this] { return ((on_message_ || on_transaction_) && !held_) || receiver_; };
+    const auto wanted = [this] { return ((on_message_ || transactional()) && !held_) || receiver_; };
     while (!orphaned && !handler_broke() && wanted() && take_ready(m)) {
-        if (on_transaction_ && m.seq != 0) {
+        if (transactional() && m.seq != 0) {
             hand_to_store(std::move(m));
             continue;
         }
@@ -366,7 +366,7 @@ void link<P>::drain_ready() {
             continue;
         }
         if (!on_message_) continue;  // a volatile message is not for a transaction
-        const taken at{m.epoch_serial, m.seq, m.id};
+        const taken_message at{m.epoch_serial, m.seq, m.id};
         rejected_seq_ = 0;
         call_handler({m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
         if (orphaned || handler_broke()) break;
@@ -406,7 +406,13 @@ std::optional<message> link<P>::try_receive() {
 
 template <class P>
 void link<P>::accept_previous() {
-    if (const auto p = std::exchange(previous_, std::nullopt)) took_responsibility(p->epoch_serial, p->seq, p->id);
+    if (!handed_) return;
+    if (const auto p = std::exchange(handed_.make().previous, std::nullopt)) took_responsibility(p->epoch_serial, p->seq, p->id);
+}
+
+template <class P>
+void link<P>::forget_previous(std::uint64_t seq, std::uint64_t epoch_serial) noexcept {
+    if (const auto& p = handed_->previous; p && p->seq == seq && p->epoch_serial == epoch_serial) handed_.make().previous.reset();
 }
 
 template <class P>
@@ -438,7 +444,7 @@ void link<P>::rejected(std::uint64_t epoch_serial, std::uint64_t seq, const mess
 template <class P>
 void link<P>::acknowledge(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id, bool rejected) {
     if (orphaned || seq == 0 || !dedup_) return;
-    if (previous_ && previous_->seq == seq && previous_->epoch_serial == epoch_serial) previous_.reset();
+    forget_previous(seq, epoch_serial);
     if (rejected) return this->rejected(epoch_serial, seq, id);
     if (options_->acceptance == acceptance_mode::on_hand_off) return took_responsibility(epoch_serial, seq, id);
     dedup_->finish(id, driver_.now());

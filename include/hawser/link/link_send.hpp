@@ -51,10 +51,10 @@ void link<P>::put_awaited(submission& what, send_completion& done, std::uint64_t
 
 template <class P>
 void link<P>::put_accepted(submission& what, enqueue_completion& one, batch_completion& several, std::uint64_t serial, bool dropped) {
-    accepted_.reserve_one();
+    extras_.make().accepted.reserve_one();
     const ticket_range t = what.batch.empty() ? ticket_range{{put(std::move(what.body), what.how, dropped)}, 1}
                                               : put_all(what.batch, what.how, dropped);
-    (void)accepted_.push_back({serial, session_->last_lsn(), t, std::move(one), std::move(several)});
+    (void)extras_.make().accepted.push_back({serial, session_->last_lsn(), t, std::move(one), std::move(several)});
 }
 
 template <class P>
@@ -116,8 +116,8 @@ void link<P>::send(std::uint64_t serial, message body, send_options how, send_co
     submission what{std::move(body), {}, std::move(how)};
     const admitted a = admission(what.how, what.footprint());
     if (a.error == errc::would_block) {
-        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, outcome::refused);
-        (void)blocked_.push_back({serial, std::move(what), std::move(done), {}, {}});
+        if (extras_->blocked.size() >= options_->max_waiters) return done(errc::too_many_waiters, outcome::refused);
+        (void)extras_.make().blocked.push_back({serial, std::move(what), std::move(done), {}, {}});
     } else if (a.error) {
         done(a.error, outcome::refused);
     } else if (direct()) {
@@ -135,8 +135,8 @@ void link<P>::enqueue(std::uint64_t serial, message body, send_options how, enqu
     const admitted a = admission(what.how, what.footprint());
     batch_completion none;
     if (a.error == errc::would_block) {
-        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket{});
-        (void)blocked_.push_back({serial, std::move(what), {}, std::move(done), {}});
+        if (extras_->blocked.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket{});
+        (void)extras_.make().blocked.push_back({serial, std::move(what), {}, std::move(done), {}});
     } else if (a.error) {
         done(a.error, ticket{});
     } else if (direct()) {
@@ -154,8 +154,8 @@ void link<P>::enqueue_batch(std::uint64_t serial, std::vector<message> bodies, s
     const admitted a = admission(what.how, what.footprint(), what.count());
     enqueue_completion none;
     if (a.error == errc::would_block) {
-        if (blocked_.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket_range{});
-        (void)blocked_.push_back({serial, std::move(what), {}, {}, std::move(done)});
+        if (extras_->blocked.size() >= options_->max_waiters) return done(errc::too_many_waiters, ticket_range{});
+        (void)extras_.make().blocked.push_back({serial, std::move(what), {}, {}, std::move(done)});
     } else if (a.error) {
         done(a.error, ticket_range{});
     } else {
@@ -218,8 +218,8 @@ void link<P>::count_loss(outcome o) noexcept {
 // Those whose messages are durable.
 template <class P>
 void link<P>::report_accepted() {
-    while (!accepted_.empty() && accepted_.front().lsn <= session_->durable_lsn()) {
-        accepted_enqueue a = accepted_.pop_front();
+    while (extras_ && !extras_->accepted.empty() && extras_.make().accepted.front().lsn <= session_->durable_lsn()) {
+        accepted_enqueue a = extras_.make().accepted.pop_front();
         a.complete({}, true);
     }
 }
@@ -239,10 +239,11 @@ void link<P>::report_outcomes() {
         }
         for (auto w = std::move(f->waiters); w; w = std::move(w->next))
             static_cast<send_waiter&>(*w).done(error_of(f->result), f->result);
-        if (transfers_ && transfers_->on_outcome(f->counter, f->result)) continue;
-        if (!on_outcome_ || orphaned) continue;
+        if (!extras_) continue;
+        if (extras_->transfers && extras_->transfers->on_outcome(f->counter, f->result)) continue;
+        if (!extras_->on_outcome || orphaned) continue;
         try {
-            on_outcome_(ticket{f->counter}, f->result);
+            extras_->on_outcome(ticket{f->counter}, f->result);
         } catch (...) {
             handler_threw("on_outcome_threw");
         }
@@ -254,25 +255,25 @@ std::shared_ptr<sender_queue> link<P>::senders() {
     // From any thread, once per socket: a mutex of its own would cost each socket its room.
     static std::mutex making;
     const std::lock_guard lock(making);
-    if (!senders_) {
-        // Woken on the strand while the queue is open, which ends before the link does.
-        senders_ = std::make_shared<sender_queue>(driver_.executor(), options_->queue, [this] {
-            const driver::turn t(driver_);
-            take_from_senders();
-        });
-        if (orphaned) (void)senders_->close();
-        open_senders_.store(senders_.get(), std::memory_order_release);
-    }
-    return senders_;
+    if (sender_queue* q = senders_.load(std::memory_order_relaxed)) return q->shared_from_this();
+    // Woken on the strand while the queue is open, which ends before the link does.
+    auto made = std::make_shared<sender_queue>(driver_.executor(), options_->queue, [this] {
+        const driver::turn t(driver_);
+        take_from_senders();
+    });
+    if (orphaned) (void)made->close();
+    made->stay();
+    senders_.store(made.get(), std::memory_order_release);
+    return made;
 }
 
 template <class P>
 void link<P>::take_from_senders() {
-    sender_queue* queue = open_senders_.load(std::memory_order_acquire);
+    sender_queue* queue = senders_.load(std::memory_order_acquire);
     if (!queue || orphaned || state_ == connection_state::closing) return;
     if (is_final()) return count(counter::messages_cancelled, queue->close());
     // What does not fit stays there, in its own bounds.
-    while (blocked_.empty() && !overflow_.paused() && !awaits_store()) {
+    while (!anybody_blocked() && !overflow_.paused() && !awaits_store()) {
         auto next = queue->pop([this](const handed_over& h) {
             const std::size_t size = h.how ? session::footprint(h.body, *h.how) : session::footprint(h.body);
             return options_->queue.fits(queued_bytes(), queued_messages(), size);

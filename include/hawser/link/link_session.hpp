@@ -182,7 +182,7 @@ void link<P>::run() {
             // The end of a session is on its way to the store: it is waited for.
             if (P::store::durable && over_ && store_ && !store_failed_ && session_->commit_pending()) return begin_commit();
             close_store();
-            const auto last = std::move(keep_alive_);
+            const auto last = on_its_own_ ? std::move(keep_alive_) : nullptr;
             return;
         }
         end_of_turn();
@@ -206,7 +206,7 @@ void link<P>::end_of_turn() {
     expire_waiting();
     if (session_on_ || (session_ && store_)) write_session();
     if (!session_on_) write_plain();
-    if (!writers_.empty()) tell_writers();
+    if (extras_ && !extras_->writers.empty()) tell_writers();
     report_outcomes();
     tell_pressure(true);
     admit_blocked();
@@ -215,6 +215,8 @@ void link<P>::end_of_turn() {
     take_from_senders();
     maybe_leave();
     maybe_close();
+    if (on_message_) ready_.release();  // what is received by operations passes through it each time
+    if (session_) session_->release();
     rearm();
 }
 
@@ -224,11 +226,11 @@ void link<P>::rearm() {
         gather_over_ = false;
         gather_until_ = never;
     }
-    time_point first = std::min({attach_deadline_, retry_at_, close_deadline_, resume_at_, leave_at_, gather_until_});
+    time_point first = std::min({attach_deadline_, close_deadline_, resume_at_, leave_at_, gather_until_});
+    if (dial_) first = std::min(first, dial_->deadline());
     if (link_ready_) first = std::min({first, heartbeat_.deadline(), idle_.deadline()});
     // What a store keeps of a socket that ended waits for the next one.
     if (session_ && !is_final()) first = std::min(first, session_->deadline());
-    if (dial_ && dial_->feed) first = std::min(first, dial_->feed->deadline());
     if (first != never && first < timer_.deadline()) driver_.arm(timer_, first);
 }
 
@@ -254,7 +256,7 @@ void link<P>::expire(time_point now) {
         gather_over_ = true;
         driver_.defer(*this);
     }
-    if (retry_at_ <= now) start_attempt();
+    if (dial_ && dial_->retry_at <= now) start_attempt();
     if (attach_deadline_ <= now && wire_) {
         wire_->drop(session_on_ ? close_code::attach_timeout : close_code::none);
         const auto gone = std::move(wire_);
@@ -278,6 +280,8 @@ template <class P>
 void link<P>::beat(time_point now) {
     const auto action = heartbeat_.poll(now);
     if (action == heartbeat_action::send_ping) {
+        ready_.release();  // it is quiet
+        if (session_on_ && dedup_) dedup_->expire(now);
         count(counter::pings_sent);
         if (session_on_) session_->request_ping();
         else wire_->ping();

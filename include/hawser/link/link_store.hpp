@@ -31,7 +31,7 @@ void link<P>::on_loaded(std::error_code ec, store_image image) {
         if (session_->options().origin == session::origin_id{})
             return finish(connection_state::failed, errc::random_failed, {});
         loaded_ = true;
-        complete_all(loaders_, {});
+        if (extras_) complete_all(extras_.make().loaders, {});
         if (host_) host_->on_link_restored(this, {});
         if (dial_) start_attempt();
         driver_.defer(*this);
@@ -44,8 +44,8 @@ template <class P>
 void link<P>::async_load(std::uint64_t serial, plain_completion done) {
     if (is_final()) return done(final_error_ ? final_error_ : make_error_code(errc::closed));
     if (!awaits_store()) return done({});
-    if (loaders_.size() >= options_->max_waiters) return done(errc::too_many_waiters);
-    (void)loaders_.push_back({serial, std::move(done)});
+    if (extras_->loaders.size() >= options_->max_waiters) return done(errc::too_many_waiters);
+    (void)extras_.make().loaders.push_back({serial, std::move(done)});
 }
 
 template <class P>
@@ -85,7 +85,7 @@ template <class P>
 void link<P>::commit_failed(std::error_code ec) {
     store_failed_ = true;
     const std::error_code why = store_error(ec);
-    while (!accepted_.empty()) accepted_.pop_front().complete(why, false);
+    while (!extras_->accepted.empty()) extras_.make().accepted.pop_front().complete(why, false);
     if (host_ && is_final()) std::exchange(host_, nullptr)->on_link_settled(this, false);
     try {
         objects_.logger.log(log_level::error, "commit_failed", {{"error", ec.message()}});
@@ -102,14 +102,14 @@ void link<P>::commit_failed(std::error_code ec) {
 template <class P>
 void link<P>::leave_to_store(std::error_code why) {
     if (session_) report_accepted();  // what is durable already, and was not told yet
-    while (!accepted_.empty()) accepted_.pop_front().complete(why, false);
+    while (!extras_->accepted.empty()) extras_.make().accepted.pop_front().complete(why, false);
     if (session_)
         session_->out().find_if([&](auto& m) {
             for (auto w = std::move(m.waiters); w; w = std::move(w->next))
                 static_cast<send_waiter&>(*w).done(why, outcome::pending);
             return false;
         });
-    while (!in_commit_.empty()) dedup_->abandon(in_commit_.pop_front().id);
+    while (!extras_->in_commit.empty()) dedup_->abandon(extras_.make().in_commit.pop_front().id);
 }
 
 // At the end of the last turn, so that the session can be opened again.
@@ -132,13 +132,13 @@ void link<P>::tell_host(std::optional<std::uint64_t> accepted) {
 // Message and position become durable together, with what the application does.
 template <class P>
 void link<P>::hand_to_store(ready_message m) {
-    in_commit_.reserve_one();
-    const taken at{m.epoch_serial, m.seq, m.id};
-    store_effect effect = [handler = on_transaction_, m = std::move(m)](store_transaction& tx) {
+    extras_.make().in_commit.reserve_one();
+    const taken_message at{m.epoch_serial, m.seq, m.id};
+    store_effect effect = [handler = extras_->on_transaction, m = std::move(m)](store_transaction& tx) {
         return (*handler)(tx, {m.body.bytes(), m.body.kind(), m.seq, m.key, m.id, m.epoch_serial});
     };
     dedup_->begin(at.id, this);
-    (void)in_commit_.push_back(at);
+    (void)extras_.make().in_commit.push_back(at);
     session_->finish(at.epoch_serial, at.seq, driver_.now(), std::move(effect));
     driver_.defer(*this);
 }
@@ -146,10 +146,10 @@ void link<P>::hand_to_store(ready_message m) {
 // Ids whose effects are durable: copies of them are dropped from now on.
 template <class P>
 void link<P>::release_committed() {
-    const auto is_durable = [this](const taken& t) {
+    const auto is_durable = [this](const taken_message& t) {
         return t.epoch_serial != session_->epoch_serial() || t.seq <= session_->in().durable_accepted();
     };
-    while (!in_commit_.empty() && is_durable(in_commit_.front())) dedup_->finish(in_commit_.pop_front().id, driver_.now());
+    while (extras_ && !extras_->in_commit.empty() && is_durable(extras_.make().in_commit.front())) dedup_->finish(extras_.make().in_commit.pop_front().id, driver_.now());
 }
 
 }  // namespace hawser::inline v0::detail

@@ -57,6 +57,9 @@ public:
         bytes_ -= next.body.footprint();
         return next;
     }
+    /// It owns itself from now on, for the link, which so needs one word for it; until `let_go`.
+    void stay() { self_ = shared_from_this(); }
+    void let_go() noexcept { const auto last = std::move(self_); }
     /// The link is gone; returns how many messages were never taken.
     std::size_t close() noexcept {
         const std::lock_guard lock(mutex_);
@@ -85,6 +88,7 @@ private:
     std::size_t bytes_ = 0;
     bool awake_ = false;
     bool closed_ = false;
+    std::shared_ptr<sender_queue> self_;
 };
 
 }  // namespace hawser::inline v0::detail

@@ -24,6 +24,9 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace hawser::inline v0::detail {
 
@@ -32,18 +35,17 @@ namespace hawser::inline v0::detail {
 class wire final : stream_sink, deferred_task {
 public:
     /// Server: takes over an accepted stream.
-    wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, stream_ptr accepted)
-        : wire(d, std::move(o), owner, ws::role::server) {
-        server_ = std::make_unique<ws::server_upgrade>(options_->http);
+    wire(driver& d, const options& o, wire_owner& owner, stream_ptr accepted) : wire(d, o, owner, ws::role::server) {
+        upgrade_ = std::make_unique<upgrades>();
+        upgrade_->server.emplace(options_.http);
         stream_ = std::move(accepted);
         phase_ = phase::upgrading;
-        if (!planted(bug::handshake_without_deadline)) limits_.handshake = add_saturated(driver_.now(), options_->handshake_timeout);
+        if (!planted(bug::handshake_without_deadline)) limits_.phase = add_saturated(driver_.now(), options_.handshake_timeout);
         rearm();
         stream_->set_sink(*this);
     }
     /// Client: call `dial` next.
-    wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner)
-        : wire(d, std::move(o), owner, ws::role::client) {}
+    wire(driver& d, const options& o, wire_owner& owner) : wire(d, o, owner, ws::role::client) {}
     wire(const wire&) = delete;
     wire& operator=(const wire&) = delete;
 
@@ -54,12 +56,13 @@ public:
                                        const std::vector<ws::header>& headers) {
         std::array<std::byte, 16> nonce;
         if (!driver_.entropy().take(nonce)) return errc::random_failed;
-        client_ = std::make_unique<ws::client_upgrade>(options_->http);
-        if (options_->compression)
-            if (auto ec = client_->offer_extensions(options_->compression->offer())) return ec;
-        if (auto ec = client_->start(out_.tail(), where, subprotocols, headers, nonce)) return ec;
+        upgrade_ = std::make_unique<upgrades>();
+        ws::client_upgrade& request = upgrade_->client.emplace(options_.http);
+        if (options_.compression)
+            if (auto ec = request.offer_extensions(options_.compression->offer())) return ec;
+        if (auto ec = request.start(out_.tail(), where, subprotocols, headers, nonce)) return ec;
         std::error_code ec;
-        stream_ = transport.dial(driver_, where, *options_, static_cast<stream_sink&>(*this), ec);
+        stream_ = transport.dial(driver_, where, options_, static_cast<stream_sink&>(*this), ec);
         phase_ = phase::dialling;
         return ec;
     }
@@ -70,7 +73,7 @@ public:
     [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {},
                                          const std::shared_ptr<ws::compression_budget>& budget = {});
     void reject(unsigned status, std::string_view text, std::span<const ws::header> headers = {}) {
-        (void)server_->reject(out_.tail(), status, text, headers);
+        (void)upgrade_->server->reject(out_.tail(), status, text, headers);
     }
 
     // ---- sending -------------------------------------------------------------------------
@@ -130,13 +133,16 @@ public:
     // ---- observers -----------------------------------------------------------------------
 
     [[nodiscard]] bool is_open() const noexcept { return phase_ == phase::open; }
-    [[nodiscard]] bool backed_up() const noexcept { return out_.size() >= options_->max_write_buffer; }
+    [[nodiscard]] bool backed_up() const noexcept { return out_.size() >= options_.max_write_buffer; }
     [[nodiscard]] std::size_t buffered() const noexcept { return out_.size(); }
     /// Bytes that may still be appended before it counts as backed up.
-    [[nodiscard]] std::size_t room() const noexcept { return backed_up() ? 0 : options_->max_write_buffer - out_.size(); }
-    [[nodiscard]] const std::string& subprotocol() const noexcept { return subprotocol_; }
+    [[nodiscard]] std::size_t room() const noexcept { return backed_up() ? 0 : options_.max_write_buffer - out_.size(); }
+    /// Empty where none was chosen. Valid as long as the options are.
+    [[nodiscard]] std::string_view subprotocol() const noexcept {
+        if (subprotocol_ < first_of_options) return subprotocol_ == of_session ? session::subprotocol : std::string_view();
+        return options_.subprotocols[subprotocol_ - first_of_options];
+    }
     [[nodiscard]] std::string remote_address() const { return stream_ ? stream_->remote_address() : std::string(); }
-    [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
     [[nodiscard]] bool paused() const noexcept { return paused_; }
     /// Whether a message is on its way: one has begun to arrive, or the system has not taken all that was written.
     [[nodiscard]] bool in_message() const noexcept { return limits_.stall != never || (ws_ && ws_->input().in_message()); }
@@ -144,11 +150,9 @@ public:
     [[nodiscard]] bool compresses() const noexcept { return ws_ && ws_->input().codec() != nullptr; }
     /// Hands the connection to another owner.
     void set_owner(wire_owner& owner) noexcept { owner_ = &owner; }
-    /// What its lingering close is to count in.
-    void set_linger_count(std::shared_ptr<std::size_t> count) noexcept { linger_count_ = std::move(count); }
     /// What is held as long as this is: its place among the connections of its address.
-    void hold(std::shared_ptr<const void> place) noexcept { place_ = std::move(place); }
-    [[nodiscard]] const std::shared_ptr<const void>& place() const noexcept { return place_; }
+    void hold(address_place place) noexcept { place_ = std::move(place); }
+    [[nodiscard]] const address_place& place() const noexcept { return place_; }
 
 private:
     enum class phase : std::uint8_t { idle, dialling, upgrading, open, closing, ended };
@@ -161,9 +165,17 @@ private:
     static constexpr std::size_t at_once_last = 8 * 1024;
     // Pongs that wait to be written, one for each ping.
     static constexpr std::uint8_t most_pongs = 64;
+    // Values of `subprotocol_`.
+    static constexpr std::uint32_t of_session = 1, first_of_options = 2;
 
-    wire(driver& d, std::shared_ptr<const options> o, wire_owner& owner, ws::role side)
-        : driver_(d), options_(std::move(o)), owner_(&owner), side_(side), out_(d) {}
+    // While it lasts; at most one of them.
+    struct upgrades {
+        std::optional<ws::client_upgrade> client;
+        std::optional<ws::server_upgrade> server;
+    };
+
+    wire(driver& d, const options& o, wire_owner& owner, ws::role side)
+        : driver_(d), options_(o), owner_(&owner), side_(side), out_(d) {}
 
     // ---- stream_sink ---------------------------------------------------------------------
 
@@ -204,7 +216,7 @@ private:
     bool upgrade_client(byte_span& chunk);
     bool upgrade_server(byte_span& chunk);
     bool refuse(std::error_code why);
-    void make_endpoint(std::unique_ptr<ws::message_codec> codec);
+    void make_endpoint(std::string_view subprotocol, std::unique_ptr<ws::message_codec> codec);
     bool opened();
     [[nodiscard]] ws::reader_limits reader_limits() const noexcept;
 
@@ -253,10 +265,9 @@ private:
     // ---- deadlines -----------------------------------------------------------------------
 
     struct deadlines {
-        time_point handshake = never, closing = never, stall = never, message = never;
-        [[nodiscard]] time_point first() const noexcept {
-            return std::min({handshake, closing, stall, message});
-        }
+        time_point phase = never;  // of the upgrade, or of the close handshake
+        time_point stall = never, message = never;
+        [[nodiscard]] time_point first() const noexcept { return std::min({phase, stall, message}); }
     };
     void rearm() {
         const time_point first = limits_.first();
@@ -268,7 +279,7 @@ private:
     void expire(time_point now);
 
     driver& driver_;
-    std::shared_ptr<const options> options_;
+    const options& options_;  // of the owner
     wire_owner* owner_;
     ws::role side_;
     phase phase_ = phase::idle;
@@ -280,15 +291,12 @@ private:
     destruction_mark mark_;
     stream_ptr stream_;
     write_queue out_;
-    std::unique_ptr<ws::client_upgrade> client_;
-    std::unique_ptr<ws::server_upgrade> server_;
+    std::unique_ptr<upgrades> upgrade_;
     std::optional<ws::endpoint> ws_;
-    std::string subprotocol_;
-    std::shared_ptr<std::size_t> linger_count_;
-    std::shared_ptr<const void> place_;
-    std::uint64_t bytes_received_ = 0;
+    address_place place_;
     time_point control_window_{};
     std::uint32_t control_count_ = 0;
+    std::uint32_t subprotocol_ = 0;  // none, that of a session, or which of the options'
     deadlines limits_;
     timer_node timer_{this, on_timer<&wire::on_deadline>};
 };

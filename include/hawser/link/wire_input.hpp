@@ -8,7 +8,6 @@
 namespace hawser::inline v0::detail {
 
 inline void wire::take_bytes(byte_span chunk) {
-    bytes_received_ += chunk.size();
     if (phase_ == phase::upgrading && !upgrade(chunk)) return;
     if (!ws_ || phase_ == phase::ended) return;
     owner_->on_wire_input(*this);
@@ -36,7 +35,7 @@ inline void wire::pump() {
     if (phase_ == phase::ended) return;
     if (paused_) ws_->retain();
     if (!paused_ && ws_->input().in_message() && limits_.message == never) {
-        limits_.message = add_saturated(driver_.now(), options_->message_timeout);
+        limits_.message = add_saturated(driver_.now(), options_.message_timeout);
         rearm();
     }
     if (ws_->control_due()) defer_flush();
@@ -84,7 +83,7 @@ inline bool wire::control_flood() noexcept {
         control_window_ = now;
         control_count_ = 0;
     }
-    return ++control_count_ > options_->max_control_frames_per_second;
+    return ++control_count_ > options_.max_control_frames_per_second;
 }
 inline void wire::fail(errc why, close_code code) {
     wire_end end;
@@ -95,12 +94,12 @@ inline void wire::fail(errc why, close_code code) {
     owner_->on_wire_closed(*this, end);
 }
 inline void wire::expire(time_point now) {
-    if (limits_.handshake <= now) {
+    if (limits_.phase <= now) {
+        if (phase_ != phase::upgrading) return end_now(errc::close_timeout);
         reject(408, "the request did not arrive in time");
         (void)refuse(errc::handshake_timeout);
         return;
     }
-    if (limits_.closing <= now) return end_now(errc::close_timeout);
     if (limits_.stall <= now) return end_now(errc::write_stalled);
     if (limits_.message <= now) return fail(errc::message_timeout, close_code::policy_violation);
     rearm();

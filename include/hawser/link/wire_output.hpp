@@ -103,7 +103,7 @@ inline void wire::flush() {
     if (out_.empty()) {
         limits_.stall = never;
     } else if (limits_.stall == never) {
-        limits_.stall = add_saturated(driver_.now(), options_->write_stall_timeout);
+        limits_.stall = add_saturated(driver_.now(), options_.write_stall_timeout);
         rearm();
     }
 }
@@ -118,7 +118,7 @@ inline void wire::close(close_code code, std::string_view reason, duration limit
     if (phase_ != phase::open) return;
     (void)ws_->close(out_.tail(), code, reason);
     phase_ = phase::closing;
-    limits_.closing = add_saturated(driver_.now(), limit);
+    limits_.phase = add_saturated(driver_.now(), limit);
     rearm();
     if (paused_) resume();
     defer_flush();
@@ -137,8 +137,8 @@ inline void wire::linger() {
     discard();
     if (taken && driver_.alive())
         lingering_close::start(driver_, std::move(taken), std::move(rest),
-                               {options_->linger_timeout, options_->max_linger_bytes, side_ == ws::role::client},
-                               linger_count_);
+                               {options_.linger_timeout, options_.max_linger_bytes, side_ == ws::role::client},
+                               owner_->linger_count());
 }
 inline void wire::discard() noexcept {
     phase_ = phase::ended;

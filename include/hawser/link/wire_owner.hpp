@@ -9,6 +9,8 @@
 #include <hawser/core/time.hpp>
 #include <hawser/protocol/ws/upgrade_request.hpp>
 
+#include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -16,6 +18,9 @@
 namespace hawser::inline v0::detail {
 
 class wire;
+
+/// Held by a connection: its place among those of its address; null where these are not counted, as mostly.
+using address_place = std::unique_ptr<const std::shared_ptr<const void>>;
 
 /// How a connection ended, told once.
 struct wire_end {
@@ -40,6 +45,8 @@ public:
     virtual void on_wire_input(wire& w) noexcept = 0;
     /// Output has drained below the limit after `backed_up()` was true.
     virtual void on_wire_writable(wire& w) = 0;
+    /// What a lingering close of the wire is to count in, if anything.
+    [[nodiscard]] virtual std::shared_ptr<std::size_t> linger_count() const noexcept = 0;
     /// It is over; the wire does nothing more.
     virtual void on_wire_closed(wire& w, const wire_end& end) = 0;
 

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -43,15 +46,17 @@ public:
     void reserve(std::size_t n) {
         byte_vector& out = tail();
         if (out.capacity() - out.size() < n) out.reserve(std::max(out.size() + n, 2 * out.capacity()));
-        if (bodies_.size() == bodies_.capacity()) bodies_.reserve(std::max<std::size_t>(4, 2 * bodies_.size()));
+        if (!bodies_) bodies_ = std::make_unique<std::vector<piece>>();
+        if (bodies_->size() == bodies_->capacity()) bodies_->reserve(std::max<std::size_t>(4, 2 * bodies_->size()));
     }
     /// Appends a body without copying it; the message is held until it was written.
     void append(const message& body) {
-        bodies_.push_back({end(), 0, body});
+        if (!bodies_) bodies_ = std::make_unique<std::vector<piece>>();
+        bodies_->push_back({end(), 0, body});
         referenced_ += body.size();
     }
 
-    [[nodiscard]] bool has_bodies() const noexcept { return !bodies_.empty(); }
+    [[nodiscard]] bool has_bodies() const noexcept { return bodies_ && !bodies_->empty(); }
     /// All of it, where it has no bodies.
     [[nodiscard]] byte_view plain() const noexcept { return {bytes_.data() + written_, end() - written_}; }
 
@@ -59,7 +64,7 @@ public:
     /// The next pieces in order, at most `max_buffers`; returns how many.
     [[nodiscard]] std::size_t gather(std::array<byte_view, max_buffers>& out) const noexcept {
         std::size_t n = 0, at = written_;
-        for (const auto& b : bodies_) {
+        for (const auto& b : bodies()) {
             if (n + 2 > max_buffers) return n;
             if (b.at > at) out[n++] = byte_view(bytes_).subspan(at, b.at - at);
             out[n++] = b.body.bytes().subspan(b.written);
@@ -71,17 +76,17 @@ public:
     /// The first `n` bytes were written.
     void consume(std::size_t n) noexcept {
         while (n > 0) {
-            const std::size_t until = bodies_.empty() ? end() : bodies_.front().at;
+            const std::size_t until = has_bodies() ? bodies_->front().at : end();
             const std::size_t plain = std::min(n, until - written_);
             written_ += plain;
             n -= plain;
-            if (n == 0 || bodies_.empty()) break;
-            piece& b = bodies_.front();
+            if (n == 0 || !has_bodies()) break;
+            piece& b = bodies_->front();
             const std::size_t part = std::min(n, b.body.size() - b.written);
             b.written += part;
             referenced_ -= part;
             n -= part;
-            if (b.written == b.body.size()) bodies_.erase(bodies_.begin());
+            if (b.written == b.body.size()) bodies_->erase(bodies_->begin());
         }
         if (empty()) release();
         else if (written_ > compact_at) compact();
@@ -97,6 +102,7 @@ private:
     static constexpr std::size_t slack_step = 512;
 
     [[nodiscard]] std::size_t end() const noexcept { return bytes_.size() - slack_; }
+    [[nodiscard]] std::span<piece> bodies() const noexcept { return bodies_ ? std::span<piece>(*bodies_) : std::span<piece>(); }
     // What was written last is still in it, as room.
     void borrow() noexcept {
         if (bytes_.capacity() != 0) return;
@@ -114,7 +120,7 @@ private:
 
     void compact() noexcept {
         bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(written_));
-        for (auto& b : bodies_) b.at -= written_;
+        for (piece& b : bodies()) b.at -= written_;
         written_ = 0;
     }
     void release() noexcept {
@@ -128,7 +134,7 @@ private:
     std::size_t written_ = 0;
     std::size_t slack_ = 0;  // bytes at the end of `bytes_` that are room
     std::size_t referenced_ = 0;
-    std::vector<piece> bodies_;
+    std::unique_ptr<std::vector<piece>> bodies_;  // made with the first
 };
 
 }  // namespace hawser::inline v0::detail

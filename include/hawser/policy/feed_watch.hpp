@@ -15,6 +15,8 @@
 
 #include <hawser/core/time.hpp>
 
+#include <cstdint>
+
 namespace hawser::inline v0 {
 
 /// Use: keep a timer armed at `deadline()` and ask `stale` when it fires. `on_useful` only ever moves the
@@ -25,12 +27,13 @@ public:
     static constexpr duration late_tolerance = milliseconds{100};
 
     /// Off until `start`; 0: for ever.
-    explicit feed_watch(milliseconds stale_after = milliseconds{0}) noexcept : limit_(stale_after) {}
+    explicit feed_watch(milliseconds stale_after = milliseconds{0}) noexcept
+        : limit_(static_cast<std::uint32_t>(stale_after.count())) {}
 
     ///@{
     /// See the table.
     void start(time_point now) noexcept {
-        on_ = limit_ > milliseconds{0};
+        on_ = limit_.count() > 0;
         suspended_ = false;
         since_ = now;
     }
@@ -61,8 +64,8 @@ public:
     }
 
 private:
-    milliseconds limit_;
     time_point since_{};
+    std::chrono::duration<std::uint32_t, std::milli> limit_;  // a day at most
     bool on_ = false;
     bool suspended_ = false;
 };

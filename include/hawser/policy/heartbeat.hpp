@@ -97,11 +97,11 @@ public:
 
     /// Off until `start`.
     explicit interval_heartbeat(const heartbeat_options& options = {}) noexcept
-        : interval_(options.ping_interval), timeout_(options.pong_timeout) {}
+        : interval_(to_short(options.ping_interval)), timeout_(to_short(options.pong_timeout)) {}
 
     /// The connection is open.
     void start(time_point now) noexcept {
-        state_ = interval_ > milliseconds{0} ? state::idle : state::off;
+        state_ = interval_.count() > 0 ? state::idle : state::off;
         suspended_ = false;
         since_ = now;
         heard_at_ = now;
@@ -167,8 +167,14 @@ private:
         return std::min(add_saturated(since_, timeout_), add_saturated(now, interval_));
     }
 
-    milliseconds interval_;
-    milliseconds timeout_;
+    // There is one per connection: a day fits into 32 bits.
+    using short_milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
+    [[nodiscard]] static short_milliseconds to_short(milliseconds m) noexcept {
+        return short_milliseconds{static_cast<std::uint32_t>(m.count())};
+    }
+
+    short_milliseconds interval_;
+    short_milliseconds timeout_;
     time_point since_{};     // the last ping, or where the state began
     time_point heard_at_{};  // the last bytes
     time_point look_at_{};   // when to poll while waiting

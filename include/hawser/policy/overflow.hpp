@@ -30,6 +30,7 @@
 #include <hawser/core/time.hpp>
 #include <hawser/policy/check.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -101,17 +102,20 @@ struct no_overflow {
 class blocking_overflow {
 public:
     /// Nobody waits yet.
-    explicit blocking_overflow(const overflow_limits& limits = {}) noexcept : limits_(limits) {}
+    explicit blocking_overflow(const overflow_limits& limits = {}) noexcept
+        : high_watermark_(limits.high_watermark), low_watermark_(limits.low_watermark),
+          max_messages_(static_cast<std::uint32_t>(std::min<std::size_t>(limits.max_messages, UINT32_MAX))) {}
 
     /// Whether one more of `size` bytes goes in; from the first that does not, all wait.
     [[nodiscard]] overflow_action on_enqueue(std::size_t queued_bytes, std::size_t queued_messages, std::size_t size) noexcept {
-        if (!paused_ && limits_.fits(queued_bytes, queued_messages, size)) return overflow_action::accept;
+        const overflow_limits limits{high_watermark_, low_watermark_, max_messages_};
+        if (!paused_ && limits.fits(queued_bytes, queued_messages, size)) return overflow_action::accept;
         paused_ = true;
         return overflow_action::wait;
     }
     /// True exactly once per pause: the waiting producers may go on.
     [[nodiscard]] bool on_drained(std::size_t queued_bytes, std::size_t queued_messages) noexcept {
-        if (!paused_ || queued_bytes > limits_.low_watermark || queued_messages > limits_.max_messages / 2) return false;
+        if (!paused_ || queued_bytes > low_watermark_ || queued_messages > max_messages_ / 2) return false;
         paused_ = detail::planted(detail::bug::pause_without_resume);
         return !paused_;
     }
@@ -119,7 +123,10 @@ public:
     [[nodiscard]] bool paused() const noexcept { return paused_; }
 
 private:
-    overflow_limits limits_;
+    // Without what it does not look at, since there is one per socket.
+    std::size_t high_watermark_;
+    std::size_t low_watermark_;
+    std::uint32_t max_messages_;
     bool paused_ = false;
 };
 

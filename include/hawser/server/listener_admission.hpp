@@ -99,7 +99,6 @@ void listener_core<P>::forget(pending& p) {
 template <class P>
 std::unique_ptr<wire> listener_core<P>::take_wire(pending& p) {
     auto w = std::move(p.wire_);
-    w->set_linger_count(lingering_);
     forget(p);
     return w;
 }

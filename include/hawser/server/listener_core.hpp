@@ -13,6 +13,7 @@
 #include <hawser/server/listener_options.hpp>
 #include <hawser/server/resume_guard.hpp>
 
+#include <compare>
 #include <list>
 #include <map>
 #include <memory>
@@ -169,8 +170,7 @@ private:
     /// A connection that is neither a plain link nor attached to a session yet.
     struct pending final : wire_owner {
         pending(listener_core& c, stream_ptr accepted) : core(c) {
-            wire_ = std::make_unique<wire>(c.driver_, c.socket_options_, static_cast<wire_owner&>(*this), std::move(accepted));
-            wire_->set_linger_count(c.lingering_refused_);
+            wire_ = std::make_unique<wire>(c.driver_, *c.socket_options_, static_cast<wire_owner&>(*this), std::move(accepted));
             address = wire_->remote_address();
         }
         void on_wire_request(wire& w, const ws::upgrade_request& request) override { core.answer(*this, w, request); }
@@ -181,6 +181,7 @@ private:
         void on_wire_message(wire&, byte_view payload, bool text) override { core.first_frame(*this, payload, text); }
         void on_wire_input(wire&) noexcept override {}
         void on_wire_writable(wire&) override {}
+        [[nodiscard]] std::shared_ptr<std::size_t> linger_count() const noexcept override { return core.lingering_refused_; }
         void on_wire_closed(wire&, const wire_end&) override { core.forget(*this); }
         void on_deadline(time_point) {
             wire_->drop(close_code::attach_timeout);
@@ -242,6 +243,7 @@ private:
     void on_link_detached(void* who) override;
     void on_link_ended(void* who, std::optional<std::uint64_t> accepted, link_end how) override;
     void on_link_gone(void* who) noexcept override;
+    [[nodiscard]] std::shared_ptr<std::size_t> linger_count() const noexcept override { return lingering_; }
     void settle(session::session_record& record, std::optional<std::uint64_t> accepted);
     void let_go(link<P>& l) noexcept {
         on_link_gone(&l);
@@ -297,11 +299,16 @@ private:
     time_point draining_until_ = never;
     std::shared_ptr<listener_core> closing_self_;
     std::shared_ptr<listener_core> leaver_;  // see orphan_on_strand
+    struct dedup_key {
+        session::origin_id origin{};
+        std::string principal;
+        friend auto operator<=>(const dedup_key&, const dedup_key&) = default;
+    };
     struct dedup_entry {
         std::shared_ptr<dedup_state<P>> state;
         mutable time_point unused_since{};  // std::erase_if shows its elements as const
     };
-    std::map<std::string, dedup_entry> dedup_;
+    std::map<dedup_key, dedup_entry> dedup_;
     std::atomic<std::uint64_t> last_serial_{0};
     bool closed_ = false;
     bool orphaned_ = false;

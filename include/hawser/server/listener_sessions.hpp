@@ -12,7 +12,7 @@ namespace hawser::inline v0::detail {
 template <class P>
 typename listener_core<P>::link_ptr listener_core<P>::make_link(const std::string& principal) {
     auto l = std::make_shared<link<P>>(driver_, socket_options_, objects_);
-    l->principal = principal;
+    l->set_principal(principal);
     l->set_host(this, nullptr);  // with the list: what fails from here on takes it out again
     l->host_next = links_;
     if (links_) links_->host_prev = l.get();

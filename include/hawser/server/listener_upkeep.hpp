@@ -13,9 +13,7 @@ namespace hawser::inline v0::detail {
 // One dedup state per origin and principal, for as long as a copy may still come.
 template <class P>
 std::shared_ptr<dedup_state<P>> listener_core<P>::dedup_for(const std::string& principal, const session::origin_id& origin) {
-    std::string key(as_text(origin));
-    key += principal;
-    auto& entry = dedup_[key];
+    auto& entry = dedup_[{origin, principal}];
     if (!entry.state) entry.state = std::make_shared<dedup_state<P>>(socket_options_->dedup, random_seed(driver_));
     auto result = entry.state;
     entry.unused_since = driver_.now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Small blocks that a thread has freed and uses again: a message costs no trip through the allocator.
+/// Small blocks that a thread has freed and uses again: a message, and a queue that was empty, cost no trip through
+/// the allocator.
 #pragma once
 
 #include <hawser/core/config.hpp>

@@ -46,8 +46,8 @@ public:
         if (directory_.empty()) return std::nullopt;
         const spot found = search(hash, [&](std::uint32_t ref) { return planted(bug::dedup_by_hash) || id_at(ref) == id; });
         if (found.group != nullptr) return found.group->ref(found.slot);
-        if (!overflow_.empty())
-            if (const auto it = overflow_.find(id); it != overflow_.end()) return it->second;
+        if (overflow_)
+            if (const auto it = overflow_->find(id); it != overflow_->end()) return it->second;
         return std::nullopt;
     }
 
@@ -57,7 +57,8 @@ public:
         if (directory_.empty()) start();
         while (!place(segment_of(hash), group_mask_, hash, ref)) {
             if (grow(hash, [&](std::uint32_t r) { return hash_of(id_at(r)); })) continue;
-            overflow_.emplace(id, ref);
+            if (!overflow_) overflow_ = std::make_unique<tree>();
+            overflow_->emplace(id, ref);
             break;
         }
         ++count_;
@@ -70,7 +71,7 @@ public:
             found.group->clear_slot(found.slot);
             id_group& first = segment_of(hash)[first_group(hash, group_mask_)];
             if (found.group != &first) first.remove_displaced();
-        } else if (overflow_.erase(id) == 0) {
+        } else if (!overflow_ || overflow_->erase(id) == 0) {
             return;
         }
         if (--count_ == 0 && retired_.empty()) retire();
@@ -91,13 +92,14 @@ public:
         while (!retired_.empty()) tidy();
         retire();
         while (!retired_.empty()) tidy();
-        overflow_.clear();
+        overflow_.reset();
         count_ = 0;
     }
 
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
         constexpr std::size_t tree_node = sizeof(message_id) + 8 + 4 * sizeof(void*) + 16;  // the usual layout, and malloc's part
-        return groups_ * sizeof(id_group) + (directory_.capacity() + retired_.capacity()) * sizeof(id_group*) + overflow_.size() * tree_node;
+        return groups_ * sizeof(id_group) + (directory_.capacity() + retired_.capacity()) * sizeof(id_group*) +
+               (overflow_ ? overflow_->size() * tree_node : 0);
     }
 
 private:
@@ -169,7 +171,7 @@ private:
     // A small table is one segment, which doubles up to 32 groups.
     template <class HashAt>
     [[nodiscard]] bool widen_single(HashAt hash_at) {
-        const std::size_t groups = group_mask_ + 1;
+        const std::size_t groups = std::size_t{group_mask_} + 1;
         id_group* const old = directory_[0];
         auto wide = std::make_unique<id_group[]>(groups * 2);
         for (std::size_t g = 0; g < groups; ++g)
@@ -179,7 +181,7 @@ private:
         directory_[0] = wide.release();
         delete[] old;
         groups_ += groups;
-        group_mask_ = groups * 2 - 1;
+        group_mask_ = static_cast<std::uint32_t>(groups * 2 - 1);
         return true;
     }
     void widen_directory() {
@@ -216,11 +218,12 @@ private:
 
     std::vector<id_group*> directory_;  // 2^depth_ segments; one of less depth is there several times in a row
     std::vector<id_group*> retired_;    // a directory that became empty, being freed
-    std::map<message_id, std::uint32_t, by_content> overflow_;
-    std::size_t group_mask_ = 0;        // groups in a segment - 1
-    std::size_t retired_groups_ = 0;
+    using tree = std::map<message_id, std::uint32_t, by_content>;
+    std::unique_ptr<tree> overflow_;    // what found no slot, with a bad hash
     std::size_t groups_ = 0;            // allocated, in all
     std::size_t count_ = 0;
+    std::uint32_t group_mask_ = 0;      // groups in a segment - 1
+    std::uint32_t retired_groups_ = 0;
     unsigned depth_ = 0;
 };
 

@@ -80,7 +80,7 @@ private:
         const std::uint64_t used = tail_ == head_ ? 0 : (tail_ - 1) / chunk_size - head_ / chunk_size + 1;
         if (used == chunks_.size()) widen_directory();
         // The first ever is small: most caches hold a few ids only.
-        const std::size_t wanted = used == 0 ? 8 : chunk_size;
+        const std::size_t wanted = used == 0 ? 2 : chunk_size;
         chunk fresh = spare_ ? std::move(spare_) : std::make_unique<Entry[]>(wanted);
         capacity_ = used == 0 ? wanted : chunk_size;
         chunk_of(tail_) = std::move(fresh);

@@ -42,7 +42,7 @@ public:
     explicit endpoint(const endpoint_options& options)
         : options_(options), log_(options.keep_records),
           out_(log_, {options.send_window, options.send_window_bytes, options.sequence_end, options.max_age}),
-          in_(log_, options.receive) {}
+          in_(log_, options_.receive) {}
     endpoint(const endpoint&) = delete;
     endpoint& operator=(const endpoint&) = delete;
 
@@ -89,6 +89,13 @@ public:
         return std::min(phase_ == phase::attached ? in_.ack_deadline() : never, out_.deadline());
     }
 
+    /// For a session at rest: gives back the memory of empty queues, if nothing waits or flies.
+    void release() noexcept {
+        if (!out_.drained()) return;
+        out_.release();
+        in_.release();
+    }
+
     // ---- journal ---------------------------------------------------------------------------
 
     [[nodiscard]] bool wants_commit() const noexcept { return log_.wants_commit(); }
@@ -121,7 +128,7 @@ public:
         out_.set_takes_transfers(takes_transfers());
         if (phase_ == phase::attached) out_.assign(budget);
     }
-    /// The next frame of the attached link, if any. Views are valid until the next call.
+    /// The next frame of the attached link, if any. Views are valid until the next call, here or to `on_frame`.
     [[nodiscard]] std::optional<outgoing_frame> next_frame();
     /// Encodes an unnumbered message for the attached link; empty if there is none.
     [[nodiscard]] byte_view datagram_head(const message& m);
@@ -170,6 +177,7 @@ private:
     void set_peer_limit(std::uint64_t bytes) noexcept;
     std::uint64_t log_epoch(const server_facts* facts = nullptr);
     void confirm();
+    void forget_opening() noexcept { byte_vector().swap(head_); }  // longer than all that follow
     [[nodiscard]] bool awaits_answer() const noexcept;
     [[nodiscard]] action on_welcome(byte_view frame, const envelope& e);
     [[nodiscard]] action on_resumed(byte_view frame, const envelope& e, time_point now);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/core/config.hpp>
+#include <hawser/core/lazy.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/time.hpp>
@@ -37,6 +38,7 @@ public:
         overrun,    ///< more than the credit that was granted
     };
 
+    /// Both must outlive it.
     inbox(journal& log, const inbox_limits& limits) noexcept : log_(log), limits_(limits) {}
 
     /// A new epoch starts: numbers from 1. Until then the positions of the last one can be read,
@@ -45,7 +47,7 @@ public:
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = due_ = 0;
         accepted_bytes_ = pending_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = 0;
         pending_.clear();
-        exceptions_.clear();
+        exceptions_ = {};
         names_exceptions_ = names;
         told_ = 0;
         urgent_ = forced_ = false;
@@ -83,7 +85,7 @@ public:
         begin_epoch(names);
         if (!exceptions.valid(accepted)) return false;
         exception_reader list(exceptions);
-        while (const auto e = list.next()) (void)exceptions_.push_back(*e);
+        while (const auto e = list.next()) (void)exceptions_.make().kept.push_back(*e);
         received_ = accepted_ = durable_accepted_ = committing_accepted_ = announced_ = accepted;
         accepted_bytes_ = durable_bytes_ = committing_bytes_ = announced_bytes_ = bytes;
         return true;
@@ -106,8 +108,9 @@ public:
     }
     /// The peer has told that it knows the outcomes up to `seq`: they need not be told again.
     void peer_knows(std::uint64_t seq, time_point now) {
-        if (exceptions_.empty() || exceptions_.front().seq > seq) return;
-        while (!exceptions_.empty() && exceptions_.front().seq <= seq) (void)exceptions_.pop_front();
+        if (exceptions_kept() == 0 || exceptions_->kept[0].seq > seq) return;
+        auto& kept = exceptions_.make().kept;
+        while (!kept.empty() && kept.front().seq <= seq) (void)kept.pop_front();
         advance(now);
     }
     /// A new link: what the peer is not known to know is told again.
@@ -119,10 +122,11 @@ public:
     [[nodiscard]] exception_view exceptions_through(std::uint64_t position) { return list(0, position); }
     /// Some were not told on this link yet.
     [[nodiscard]] bool has_untold() noexcept {
-        return !exceptions_.empty() && exceptions_.back().seq > told_ && first_after(told_) <= durable_accepted_;
+        const std::size_t n = exceptions_kept();
+        return n > 0 && exceptions_->kept[n - 1].seq > told_ && first_after(told_) <= durable_accepted_;
     }
     void exceptions_told() noexcept { told_ = durable_accepted_; }
-    [[nodiscard]] std::size_t exceptions_kept() const noexcept { return exceptions_.size(); }
+    [[nodiscard]] std::size_t exceptions_kept() const noexcept { return exceptions_ ? exceptions_->kept.size() : 0; }
 
     void begin_commit() noexcept {
         committing_accepted_ = accepted_;
@@ -163,6 +167,9 @@ public:
     }
     void force_ack() noexcept { urgent_ = forced_ = true; }
 
+    /// As `outbox::release`.
+    void release() noexcept { pending_.release(); }
+
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_; }
     [[nodiscard]] std::uint64_t durable_accepted() const noexcept { return durable_accepted_; }
@@ -179,7 +186,7 @@ private:
     [[nodiscard]] bool is_next_alone(std::uint64_t seq) const noexcept {
         if (seq != accepted_ + 1 || pending_.empty() || pending_[0].result != outcome::pending) return false;
         const bool open = pending_.size() == 1 || pending_[1].result == outcome::pending;
-        return open && exceptions_.empty() && !planted(bug::prefix_with_holes);
+        return open && exceptions_kept() == 0 && !planted(bug::prefix_with_holes);
     }
     void accept_next(time_point now) {
         pending_.front().result = outcome::acknowledged;  // also if the next line throws
@@ -211,7 +218,7 @@ private:
     // duplicate, `acknowledged` is true as well.
     bool accept_prefix() {
         std::uint64_t messages = 0, bytes = 0;
-        std::size_t named = exceptions_.size();
+        std::size_t named = exceptions_kept();
         while (messages < pending_.size()) {
             const slot& next = pending_[static_cast<std::size_t>(messages)];
             const bool open = next.result == outcome::pending && !planted(bug::prefix_with_holes);
@@ -247,27 +254,29 @@ private:
     [[nodiscard]] static bool is_exception(outcome o) noexcept { return o == outcome::rejected || o == outcome::duplicate; }
     void name_exceptions(std::uint64_t prefix) {
         // Those of a call that threw.
-        while (!exceptions_.empty() && exceptions_.back().seq > accepted_) (void)exceptions_.pop_back();
+        while (exceptions_kept() > 0 && exceptions_.make().kept.back().seq > accepted_) (void)exceptions_.make().kept.pop_back();
         for (std::uint64_t i = 0; i < prefix; ++i) {
             const outcome result = pending_[static_cast<std::size_t>(i)].result;
-            if (!is_exception(result) || exceptions_.size() == max_exceptions || planted(bug::rejected_told_acknowledged)) continue;
-            (void)exceptions_.push_back({accepted_ + 1 + i, result});
+            if (!is_exception(result) || exceptions_kept() == max_exceptions || planted(bug::rejected_told_acknowledged)) continue;
+            (void)exceptions_.make().kept.push_back({accepted_ + 1 + i, result});
         }
     }
     [[nodiscard]] std::uint64_t first_after(std::uint64_t seq) noexcept {
-        for (std::size_t i = 0; i < exceptions_.size(); ++i)
-            if (exceptions_[i].seq > seq) return exceptions_[i].seq;
+        for (std::size_t i = 0; i < exceptions_kept(); ++i)
+            if (exceptions_->kept[i].seq > seq) return exceptions_->kept[i].seq;
         return UINT64_MAX;
     }
     [[nodiscard]] exception_view list(std::uint64_t after, std::uint64_t through) {
-        encoded_.clear();
+        if (!exceptions_) return {};
+        auto& [kept, encoded] = exceptions_.make();
+        encoded.clear();
         std::uint64_t previous = 0;
-        for (std::size_t i = 0; i < exceptions_.size() && exceptions_[i].seq <= through; ++i) {
-            if (exceptions_[i].seq <= after) continue;
-            put_exception(encoded_, previous, exceptions_[i]);
-            previous = exceptions_[i].seq;
+        for (std::size_t i = 0; i < kept.size() && kept[i].seq <= through; ++i) {
+            if (kept[i].seq <= after) continue;
+            put_exception(encoded, previous, kept[i]);
+            previous = kept[i].seq;
         }
-        return exception_view(encoded_);
+        return exception_view(encoded);
     }
 
     void request_ack(time_point now, bool at_once) noexcept {
@@ -277,12 +286,14 @@ private:
     }
 
     journal& log_;
-    inbox_limits limits_;
+    const inbox_limits& limits_;
     ring<slot> pending_;  // accepted_ + 1 .. received_
-    ring<exception> exceptions_;  // up to accepted_, that the peer is not known to know
-    byte_vector encoded_;
+    struct exception_list {
+        ring<exception> kept{};  // up to accepted_, that the peer is not known to know
+        byte_vector encoded{};
+    };
+    hawser::detail::lazy<exception_list> exceptions_;
     std::uint64_t told_ = 0;      // exceptions up to here were written on this link
-    bool names_exceptions_ = true;
     std::uint64_t received_ = 0;
     std::uint64_t accepted_ = 0;
     std::uint64_t committing_accepted_ = 0;
@@ -295,6 +306,7 @@ private:
     std::uint64_t pending_bytes_ = 0;
     std::uint64_t due_ = 0;  // an acknowledgement of this position was asked for at once
     time_point ack_deadline_ = never;
+    bool names_exceptions_ = true;
     bool urgent_ = false;
     bool forced_ = false;
 };

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -58,37 +59,41 @@ struct record {
 class journal {
 public:
     /// `keep_records` false: positions advance, nothing is kept (a store in memory).
-    explicit journal(bool keep_records) noexcept : keep_(keep_records) {}
+    explicit journal(bool keep_records) : kept_(keep_records ? std::make_unique<kept_records>() : nullptr) {}
 
     /// A record that nothing is known of but its kind, where records are not kept.
     std::uint64_t add(record_kind kind, std::uint64_t counter, std::uint64_t seq = 0,
                       outcome result = outcome::pending) {
-        if (keep_) keep(kind, counter, seq, result);
+        if (kept_) keep(kind, counter, seq, result);
         return ++last_;
     }
     /// Throws std::bad_alloc, and `r` is unchanged.
     std::uint64_t add(record&& r) {
-        if (keep_) {
-            r.epoch = epoch_;
-            pending_.push_back(std::move(r));
+        if (kept_) {
+            r.epoch = kept_->epoch;
+            kept_->pending.push_back(std::move(r));
         }
         return ++last_;
     }
     /// The epoch that records belong to is over, with the position that its tombstone tells. Its record is the last of
     /// the next commit, so that a session can end also without memory. At most once.
     void bury(std::optional<std::uint64_t> told) noexcept {
-        buried_ = true;
-        told_ = told;
+        if (kept_) {
+            kept_->buried = true;
+            kept_->told = told;
+        }
         ++last_;
     }
     /// The epoch that records belong to from here on.
-    void begin_epoch(const epoch_id& epoch) noexcept { epoch_ = epoch; }
+    void begin_epoch(const epoch_id& epoch) noexcept {
+        if (kept_) kept_->epoch = epoch;
+    }
     /// Takes back the last `n` records. Precondition: added since the last commit began.
     void take_back(std::uint64_t n) noexcept {
         last_ -= n;
-        if (keep_) pending_.erase(pending_.end() - static_cast<std::ptrdiff_t>(n), pending_.end());
+        if (kept_) kept_->pending.erase(kept_->pending.end() - static_cast<std::ptrdiff_t>(n), kept_->pending.end());
     }
-    [[nodiscard]] bool keeps_records() const noexcept { return keep_; }
+    [[nodiscard]] bool keeps_records() const noexcept { return kept_ != nullptr; }
     [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
     [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }
     [[nodiscard]] bool wants_commit() const noexcept { return !committing_ && last_ > durable_; }
@@ -97,12 +102,14 @@ public:
 
     /// Hands out the records added since the last commit. Throws std::bad_alloc, and nothing changed.
     [[nodiscard]] std::vector<record> begin_commit() {
-        if (keep_ && buried_)
-            pending_.push_back({.kind = record_kind::epoch_ended, .has_position = told_.has_value(), .seq = told_.value_or(0), .epoch = epoch_});
-        buried_ = false;
+        if (kept_ && kept_->buried) {
+            const auto& told = kept_->told;
+            kept_->pending.push_back({.kind = record_kind::epoch_ended, .has_position = told.has_value(), .seq = told.value_or(0), .epoch = kept_->epoch});
+            kept_->buried = false;
+        }
         committing_ = true;
         in_flight_ = last_;
-        return std::exchange(pending_, {});
+        return kept_ ? std::exchange(kept_->pending, {}) : std::vector<record>();
     }
     void end_commit() noexcept {
         committing_ = false;
@@ -111,18 +118,20 @@ public:
 
 private:
     HAWSER_OUT_OF_LINE void keep(record_kind kind, std::uint64_t counter, std::uint64_t seq, outcome result) {
-        pending_.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
+        kept_->pending.push_back({.kind = kind, .result = result, .counter = counter, .seq = seq});
     }
 
-    bool keep_;
+    struct kept_records {
+        std::vector<record> pending{};
+        epoch_id epoch{};
+        bool buried = false;  // its record is not in `pending` yet
+        std::optional<std::uint64_t> told{};
+    };
+    std::unique_ptr<kept_records> kept_;
     bool committing_ = false;
     std::uint64_t last_ = 0;
     std::uint64_t in_flight_ = 0;
     std::uint64_t durable_ = 0;
-    std::vector<record> pending_;
-    epoch_id epoch_{};
-    bool buried_ = false;  // its record is not in `pending_` yet
-    std::optional<std::uint64_t> told_;
 };
 
 }  // namespace session

@@ -125,6 +125,8 @@ public:
     /// Of the messages alone.
     [[nodiscard]] std::size_t payload_bytes() const noexcept { return payload_bytes_; }
     [[nodiscard]] std::size_t slots() const noexcept { return messages_.size(); }
+    /// An empty lane gives its memory back.
+    void release() noexcept { messages_.release(); }
     /// Count and bytes of what may be dropped.
     [[nodiscard]] std::pair<std::size_t, std::size_t> expendable() const noexcept {
         return {size() - indispensable_, bytes_ - indispensable_bytes_};

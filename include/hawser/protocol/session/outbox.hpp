@@ -213,6 +213,13 @@ public:
         outcomes_.drain(visit);
     }
 
+    /// Gives back the memory of what is empty; it is taken again with the next message.
+    void release() noexcept {
+        window_.release();
+        queue_.release();
+        outcomes_.release();
+    }
+
     // ---- observers -------------------------------------------------------------------------
 
     [[nodiscard]] std::uint64_t cursor() const noexcept { return cursor_; }

@@ -80,6 +80,9 @@ public:
         }
     }
 
+    /// Gives memory back where nothing waits to be reported.
+    void release() noexcept { finished_.release(); }
+
     /// A message that is over and not reported yet, or null.
     [[nodiscard]] finished_message* find_unreported(std::uint64_t counter) noexcept {
         for (std::size_t i = finished_.size(); i-- > 0;)

@@ -26,6 +26,7 @@ struct session_record {
     bool confirmed = false;
     bool settled = true;         ///< a tombstone: the store has it, where one keeps it
     bool peer_durable = false;   ///< the client's store survives its process
+    bool has_position = false;   ///< of a tombstone: `accepted` is known
     std::uint64_t generation = 1;
     std::uint64_t highest_attempt = 0;
     std::string principal;
@@ -34,7 +35,6 @@ struct session_record {
     void* owner = nullptr;       ///< the shell's, given back by `decide`
     time_point expires = never;  ///< of a detached session, or of a tombstone
     time_point issued = never;   ///< when `current` was made; never: it does not age
-    bool has_position = false;
     std::uint64_t accepted = 0;  ///< of a tombstone
     byte_vector exceptions{};    ///< of a tombstone: what `accepted` covers that was not simply accepted
     session_record* older = nullptr;  ///< among the tombstones, in the order of their burial

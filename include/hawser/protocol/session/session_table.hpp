@@ -14,7 +14,6 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -39,13 +38,13 @@ public:
     session_record* add(const epoch_id& epoch, const resume_token& current, std::string principal, endpoint* state,
                         void* owner) {
         if (planted(bug::hello_replaces))
-            for (auto& each : records_) each.second->alive = false;
-        auto record = std::make_unique<session_record>();
-        record->epoch = epoch;
-        record->current = sha256(current);
-        record->principal = std::move(principal);
-        record->state = state;
-        record->owner = owner;
+            for (auto& each : records_) each.second.alive = false;
+        session_record record;
+        record.epoch = epoch;
+        record.current = sha256(current);
+        record.principal = std::move(principal);
+        record.state = state;
+        record.owner = owner;
         return insert(std::move(record));
     }
     /// Adds a session that an earlier process left, without its endpoint: alive and detached, or a tombstone
@@ -53,19 +52,19 @@ public:
     /// Null when the table is full.
     session_record* restore(const epoch_id& epoch, const session_state& s, bool alive, std::optional<std::uint64_t> position,
                             exception_view exceptions, time_point expires) {
-        auto record = std::make_unique<session_record>();
-        record->epoch = epoch;
-        record->current = s.server.current;
-        record->previous = s.server.previous;
-        record->has_previous = s.server.has_previous;
-        record->generation = s.server.generation;
-        record->highest_attempt = s.server.highest_attempt;
-        record->principal = s.server.principal;
-        record->peer_origin = s.peer_origin;
-        record->peer_durable = s.peer_durable;
-        record->confirmed = true;
-        record->expires = expires;
-        if (!alive && position) append(record->exceptions, exceptions.value());
+        session_record record;
+        record.epoch = epoch;
+        record.current = s.server.current;
+        record.previous = s.server.previous;
+        record.has_previous = s.server.has_previous;
+        record.generation = s.server.generation;
+        record.highest_attempt = s.server.highest_attempt;
+        record.principal = s.server.principal;
+        record.peer_origin = s.peer_origin;
+        record.peer_durable = s.peer_durable;
+        record.confirmed = true;
+        record.expires = expires;
+        if (!alive && position) append(record.exceptions, exceptions.value());
         session_record* kept = insert(std::move(record));
         if (kept && !alive) bury(*kept, position, expires);
         return kept;
@@ -161,7 +160,7 @@ public:
     void expire(time_point now, OnExpired&& on_expired) {
         std::vector<session_record*> due;
         for (auto& [serial, record] : records_)
-            if (record->expires <= now) due.push_back(record.get());
+            if (record.expires <= now) due.push_back(&record);
         for (session_record* s : due) {
             // The end of one may have ended another, whose tombstone has only begun to serve.
             if (s->alive) on_expired(*s);
@@ -172,7 +171,7 @@ public:
     /// A session by its `serial`, or null.
     [[nodiscard]] session_record* find_serial(std::uint64_t serial) noexcept {
         const auto it = records_.find(serial);
-        return it == records_.end() ? nullptr : it->second.get();
+        return it == records_.end() ? nullptr : &it->second;
     }
 
     std::function<void(session_record&)> on_removed;  ///< told of each that goes; must not throw
@@ -187,14 +186,14 @@ private:
         }
     };
 
-    session_record* insert(std::unique_ptr<session_record> record) {
+    session_record* insert(session_record record) {
         if (records_.size() >= max_sessions_) {
             if (!oldest_tombstone_) return nullptr;
             remove(*oldest_tombstone_);
         }
         const std::uint64_t serial = last_serial_ + 1;
-        record->serial = serial;
-        session_record& kept = *records_.emplace(serial, std::move(record)).first->second;
+        record.serial = serial;
+        session_record& kept = records_.emplace(serial, std::move(record)).first->second;
         try {
             by_token_.emplace(kept.current, &kept);
             if (kept.has_previous) by_token_.emplace(kept.previous, &kept);
@@ -302,7 +301,7 @@ private:
     std::uint64_t last_serial_ = 0;
     session_record* oldest_tombstone_ = nullptr;
     session_record* newest_tombstone_ = nullptr;
-    std::map<std::uint64_t, std::unique_ptr<session_record>> records_;  // in order of their beginning
+    std::map<std::uint64_t, session_record> records_;  // in order of their beginning
     std::unordered_map<token_hash, session_record*, hash_of_hash> by_token_;
 };
 

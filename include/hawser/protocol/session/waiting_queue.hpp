@@ -53,9 +53,9 @@ public:
         lane.undo_push_back();
     }
     /// Puts `m`, which had a number, in front of all others. Throws std::bad_alloc, and `m` is unchanged.
-    void push_front(outgoing_message& m) { returned_.push_front(m); }
+    void push_front(outgoing_message& m) { make_returned().push_front(m); }
     /// Puts it behind what returned before.
-    void push_returned(outgoing_message&& m) { (void)returned_.push_back(std::move(m)); }
+    void push_returned(outgoing_message&& m) { (void)make_returned().push_back(std::move(m)); }
     /// The waiting message with this coalescing key, or null.
     [[nodiscard]] outgoing_message* find_key(std::string_view key) noexcept {
         if (!more_ || key.empty()) return nullptr;
@@ -99,21 +99,21 @@ public:
 
     /// The message whose turn it is, or null.
     [[nodiscard]] outgoing_message* front() noexcept {
-        if (outgoing_message* m = returned_.front()) return m;
+        if (outgoing_message* m = returned_ ? returned_->front() : nullptr) return m;
         if (!more_) return normal_.front();
         class_turn turn = more_->turn;
         return front_lane(turn).front();
     }
     /// Takes `m` out, which is the first of its class. It has used the present turn, whichever class had it.
     outgoing_message pop(outgoing_message& m) noexcept {
-        if (m.numbered) return returned_.pop_front();
+        if (m.numbered) return returned_->pop_front();
         pass_turn();
         forget(m);
         return lane_of(static_cast<std::size_t>(m.priority)).pop_front();
     }
     /// The same, to the end of `window`, where there is room.
     outgoing_message& pop_to(ring<outgoing_message>& window, outgoing_message& m) noexcept {
-        if (m.numbered) return returned_.pop_front_to(window);
+        if (m.numbered) return returned_->pop_front_to(window);
         pass_turn();
         forget(m);
         return lane_of(static_cast<std::size_t>(m.priority)).pop_front_to(window);
@@ -126,7 +126,7 @@ public:
     }
     /// Frees what the message holds at once.
     void withdraw(outgoing_message& m) noexcept {
-        if (m.numbered) return returned_.withdraw(m);
+        if (m.numbered) return returned_->withdraw(m);
         forget(m);
         lane_of(static_cast<std::size_t>(m.priority)).withdraw(m);
     }
@@ -142,16 +142,16 @@ public:
     }
     /// Whether `m`, which was accepted, waits and does not fly.
     [[nodiscard]] bool is_waiting(const outgoing_message& m) noexcept {
-        return !m.numbered || returned_.at_place(m.order) == &m;
+        return !m.numbered || (returned_ && returned_->at_place(m.order) == &m);
     }
     /// Whether `m` is the first of its class.
     [[nodiscard]] bool is_first(const outgoing_message& m) noexcept {
-        return &m == (m.numbered ? returned_ : lane_of(static_cast<std::size_t>(m.priority))).front();
+        return &m == (m.numbered ? *returned_ : lane_of(static_cast<std::size_t>(m.priority))).front();
     }
     /// Calls `visit(message)` for each until it returns true; returns whether one did.
     template <class Visit>
     bool find_if(Visit&& visit) {
-        if (returned_.find_if(visit) || normal_.find_if(visit)) return true;
+        if ((returned_ && returned_->find_if(visit)) || normal_.find_if(visit)) return true;
         if (!more_) return false;
         return std::any_of(more_->lanes.begin(), more_->lanes.end(), [&](message_lane& lane) { return lane.find_if(visit); });
     }
@@ -183,17 +183,18 @@ public:
     /// No counter in the queue is lower; nothing if it is empty.
     [[nodiscard]] std::uint64_t lowest_counter() noexcept {
         std::uint64_t lowest = UINT64_MAX;
-        (void)returned_.find_if([&](const outgoing_message& m) {
-            lowest = std::min(lowest, m.counter);
-            return false;
-        });
+        if (returned_)
+            (void)returned_->find_if([&](const outgoing_message& m) {
+                lowest = std::min(lowest, m.counter);
+                return false;
+            });
         for (std::size_t c = 0; c < priority_classes; ++c)
             if (outgoing_message* m = has(c) ? lane_of(c).front() : nullptr) lowest = std::min(lowest, m->order);
         return lowest;
     }
 
-    /// Messages that had a number and wait to be sent again.
-    [[nodiscard]] message_lane& returned() noexcept { return returned_; }
+    /// Messages that had a number and wait to be sent again; null where there never was one.
+    [[nodiscard]] message_lane* returned() noexcept { return returned_.get(); }
     [[nodiscard]] std::size_t size() const noexcept {
         return total([](const message_lane& l) { return l.size(); });
     }
@@ -203,11 +204,16 @@ public:
     [[nodiscard]] std::size_t slots() const noexcept {
         return total([](const message_lane& l) { return l.slots(); });
     }
+    /// Where nothing waits, the memory of what waited is given back.
+    void release() noexcept {
+        normal_.release();
+        if (returned_) returned_->release();
+    }
     /// Rows of the heap of deadlines, those of messages that left included.
     [[nodiscard]] std::size_t expiry_rows() const noexcept { return more_ ? more_->expiries.size() : 0; }
     /// Whether nothing is urgent, and all of it is less than `bytes` of payload.
     [[nodiscard]] bool small_and_patient(std::size_t bytes) noexcept {
-        if (returned_.size() > 0 || (more_ && more_->lanes[0].size() > 0)) return false;
+        if ((returned_ && returned_->size() > 0) || (more_ && more_->lanes[0].size() > 0)) return false;
         return total([](const message_lane& l) { return l.payload_bytes(); }) < bytes;
     }
     /// Count and bytes of what may be dropped of a class.
@@ -219,6 +225,10 @@ public:
 private:
     static constexpr auto normal_class = static_cast<std::size_t>(message_priority::normal);
 
+    [[nodiscard]] message_lane& make_returned() {
+        if (!returned_) returned_ = std::make_unique<message_lane>();
+        return *returned_;
+    }
     [[nodiscard]] message_classes& more() {
         if (!more_) more_ = std::make_unique<message_classes>();
         return *more_;
@@ -274,14 +284,15 @@ private:
     }
     template <class Count>
     [[nodiscard]] std::size_t total(Count&& count) const noexcept {
-        std::size_t n = count(returned_) + count(normal_);
+        std::size_t n = count(normal_);
+        if (returned_) n += count(*returned_);
         if (more_)
             for (const message_lane& lane : more_->lanes) n += count(lane);
         return n;
     }
 
     message_lane normal_;
-    message_lane returned_;
+    std::unique_ptr<message_lane> returned_;
     std::unique_ptr<message_classes> more_;
 };
 

@@ -35,16 +35,17 @@ public:
         rows_->erase(counter);
         if (rows_->empty()) rows_.reset();
     }
-    [[nodiscard]] outgoing_message* find(ring<outgoing_message>& window, message_lane& returned, std::uint64_t counter) noexcept {
+    [[nodiscard]] outgoing_message* find(ring<outgoing_message>& window, message_lane* returned, std::uint64_t counter) noexcept {
         if (!rows_) {
             const std::size_t i = lower_bound_counter(window, counter);
             if (i < window.size()) return window[i].counter == counter ? &window[i] : nullptr;
-            return returned.at_counter(counter);
+            return returned ? returned->at_counter(counter) : nullptr;
         }
         const auto row = rows_->find(counter);
         if (row == rows_->end()) return nullptr;
         const std::size_t i = lower_bound_order(window, row->second);
-        return i < window.size() ? &window[i] : returned.at_place(row->second);
+        if (i < window.size()) return &window[i];
+        return returned ? returned->at_place(row->second) : nullptr;
     }
 
 private:

@@ -59,6 +59,7 @@ inline action endpoint::on_confirmation(const ack_fields& f, time_point now) {
     if (opening_ != opening::none) return fail(errc::session_protocol);
     if (auto ec = apply(f, now)) return fail(ec);
     phase_ = phase::attached;
+    forget_opening();
     if (in_.exceptions_kept() > 0) ping_wanted_ = true;
     return simple(resuming_ ? action::kind::resumed : action::kind::established);
 }
@@ -136,6 +137,7 @@ inline action endpoint::on_resume_failed(byte_view frame, const envelope& e) {
 // Token and epoch are durable before the frame that retires the previous token.
 inline void endpoint::confirm() {
     phase_ = phase::attached;
+    forget_opening();
     const std::uint64_t lsn = log_epoch();
     if (!planted(bug::confirm_skipped)) open_with(opening::confirm, lsn);
 }

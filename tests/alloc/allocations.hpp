@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+// What allocations_test.cpp counts, in place of `operator new`. One thread.
+#pragma once
+
+#include <cstddef>
+
+namespace allocated {
+
+inline std::size_t ever = 0;  // allocations since the start
+
+// Of blocks made while `watching`, those not freed yet.
+inline bool watching = false;
+inline std::size_t blocks = 0;
+inline std::size_t bytes = 0;  // as asked for
+
+}  // namespace allocated
