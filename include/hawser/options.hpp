@@ -93,7 +93,7 @@ struct options {
     milliseconds linger_timeout{2'000};        ///< after the close frame or a refusal, for the peer to end the connection
     /// No message in either direction for so long: the connection is closed with 1001 and ends with
     /// `errc::idle_timeout`; 0: never. Pings, pongs, acknowledgements and what else is not of the application do not
-    /// count. A message that has begun to arrive or is not all written does, and so does one that waits here while reading is
+    /// count. A message that has begun to arrive or is not all written does, each piece of one that is sent in pieces, and so does one that waits here while reading is
     /// paused. Accepting side: a plain socket is `closed`; a session is `detached`, and kept for `session_ttl`. Dialling
     /// side: the socket connects again, as after any loss, and a session is resumed; so does a client of hawser where
     /// the listener is the one that closes.

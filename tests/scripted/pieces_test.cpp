@@ -330,3 +330,53 @@ TEST_CASE("F15: the time for a message stands still while it is not read, and be
     s.w.net.run_for(11s);
     CHECK(s.why == errc::message_timeout);
 }
+
+TEST_CASE("pieces: they do not overtake a message that waits") {
+    world<> w;
+    w.listen(settings());
+    const auto peer = w.net.dial(port);
+    REQUIRE(w.net.run_until([&] { return peer->connected; }));
+    log_type log;
+    hawser::resilient_socket<>* socket = nullptr;
+    w.on_accept = [&](hawser::resilient_socket<>& s) { socket = &s; };
+    peer->send(hawser_test::request_text() + whole + whole);
+    w.net.run_for(10ms);
+    REQUIRE(socket != nullptr);
+    socket->on_message_piece([&](const message_piece& p) {
+        log.push_back(std::to_string(p.offset) + ":" + std::string(p.text()) + (p.last ? "." : ""));
+        if (log.size() == 1) socket->pause_receiving();
+    });
+    peer->send(begin);
+    w.net.run_for(10ms);
+    CHECK(log == log_type{"0:whole."});
+    socket->resume_receiving();
+    w.net.run_for(10ms);
+    peer->send(end + begin + end);
+    w.net.run_for(10ms);
+    CHECK(log == log_type{"0:whole.", "0:whole.", "0:one", "3:three.", "0:one", "3:three."});
+}
+
+TEST_CASE("pieces: where messages are gathered, pieces leave at once") {
+    auto o = settings();
+    o.gather_delay = 1s;
+    piece_world s(o);
+    s.w.net.run_for(1ms);
+    std::error_code waited = errc::closed;
+    s.socket().async_wait_writable([&](std::error_code ec) { waited = ec; });
+    CHECK(!s.socket().try_send_piece({hawser::as_bytes("one"), message_kind::text, 0, false}));
+    s.w.net.run_for(10ms);
+    CHECK(!waited);
+    CHECK(s.peer->received == raw::frame(raw::text, "one", false));
+}
+
+TEST_CASE("pieces: another function for pieces has no message without its beginning") {
+    piece_world s;
+    log_type other;
+    s.send(begin);
+    s.socket().on_message_piece([&](const message_piece& p) { other.push_back(std::to_string(p.offset) + ":" + std::string(p.text()) + (p.last ? "." : "")); });
+    s.send(middle);
+    s.send(end + begin);
+    s.send(end);
+    CHECK(s.log == log_type{"0:one"});
+    CHECK(other == log_type{"0:one", "3:three."});
+}

@@ -5,10 +5,20 @@
 
 #include <hawser/core/config.hpp>
 
+#include <cstddef>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace hawser::inline v0::detail {
+
+/// An untouched `T`, which static objects may use to their own end.
+template <class T>
+[[nodiscard]] const T& never_destroyed() noexcept {
+    alignas(T) static std::byte room[sizeof(T)];
+    static const T* const made = ::new (static_cast<void*>(room)) T{};
+    return *made;
+}
 
 /// A `T` that is made when it is first changed; until then it takes one pointer and reads as an untouched one.
 /// Thread safety: none.
@@ -16,7 +26,7 @@ template <class T>
 class lazy {
 public:
     /// To read.
-    [[nodiscard]] const T* operator->() const noexcept { return held_ ? held_.get() : &untouched(); }
+    [[nodiscard]] const T* operator->() const noexcept { return held_ ? held_.get() : &never_destroyed<T>(); }
     /// Whether it was made.
     [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
     /// To change. Throws std::bad_alloc where it has to be made.
@@ -31,10 +41,6 @@ public:
     }
 
 private:
-    [[nodiscard]] static const T& untouched() noexcept {
-        static const T none{};
-        return none;
-    }
     std::unique_ptr<T> held_;
 };
 

@@ -4,6 +4,8 @@
 /// what could not be posted.
 #pragma once
 
+#include <atomic>
+
 namespace hawser::inline v0 {
 
 /// A place in a list of deferred tasks, or that list: a ring through its own head.
@@ -43,12 +45,12 @@ public:
 protected:
     virtual ~abandonable() = default;
     /// False also when `abandon` was called: the driver is not to be touched then.
-    [[nodiscard]] bool is_listed() const noexcept { return place_ != nullptr; }
+    [[nodiscard]] bool is_listed() const noexcept { return place_.load(std::memory_order_relaxed) != nullptr; }
 
 private:
     friend class driver;
     abandonable* next_ = nullptr;
-    abandonable** place_ = nullptr;  // the pointer that points to this
+    std::atomic<abandonable**> place_{nullptr};  // the pointer that points to this; others change it as they come and go
 };
 
 /// Something whose owner is gone, where there was no memory to say so on the strand. See `driver::leave`.

@@ -140,16 +140,17 @@ public:
     void enlist(abandonable& a) noexcept {
         const std::lock_guard lock(list_mutex_);
         a.next_ = listed_;
-        if (a.next_) a.next_->place_ = &a.next_;
-        a.place_ = &listed_;
+        if (a.next_) a.next_->place_.store(&a.next_, std::memory_order_relaxed);
+        a.place_.store(&listed_, std::memory_order_relaxed);
         listed_ = &a;
     }
     void delist(abandonable& a) noexcept {
         const std::lock_guard lock(list_mutex_);
-        if (!a.place_) return;
-        *a.place_ = a.next_;
-        if (a.next_) a.next_->place_ = a.place_;
-        a.place_ = nullptr;
+        abandonable** const place = a.place_.load(std::memory_order_relaxed);
+        if (!place) return;
+        *place = a.next_;
+        if (a.next_) a.next_->place_.store(place, std::memory_order_relaxed);
+        a.place_.store(nullptr, std::memory_order_relaxed);
     }
     /// Calls `depart` of it at the end of the next turn. It must stay until then, or until the io_context is
     /// destroyed. Thread safety: from any thread.

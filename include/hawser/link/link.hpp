@@ -166,8 +166,7 @@ public:
         if (!name.empty()) principal_ = std::make_unique<const std::string>(name);
     }
     [[nodiscard]] const std::string& principal() const noexcept {
-        static const std::string nobody;
-        return principal_ ? *principal_ : nobody;
+        return principal_ ? *principal_ : never_destroyed<std::string>();
     }
     session::session_record* record = nullptr;  // the listener's
     link* host_next = nullptr;  // the listener's list of its links
@@ -274,8 +273,13 @@ private:
     [[nodiscard]] bool gathering() noexcept;
     void expire_waiting();
     void tell_pressure(bool after_writing);
+    [[nodiscard]] bool nothing_waits() const noexcept;
     [[nodiscard]] bool direct() const noexcept;
     [[nodiscard]] bool anybody_blocked() const noexcept { return extras_ && !extras_->blocked.empty(); }
+    // A piece is not gathered with others.
+    [[nodiscard]] bool can_begin_piece() const noexcept {
+        return nothing_waits() && !anybody_blocked() && state_ != connection_state::closing;
+    }
     [[nodiscard]] bool can_send_directly() const noexcept {
         return direct() && !anybody_blocked() && state_ != connection_state::closing;
     }
@@ -328,6 +332,7 @@ private:
 
     // link_pieces.hpp
     void on_wire_piece(wire& w, const message_piece& piece) override;
+    void set_receiving(std::function<void(const message_view&)> whole, std::shared_ptr<const piece_handler> pieces);
     void apply_pieces();
     [[nodiscard]] bool takes_piece() const noexcept;
     void tell_writers();

@@ -8,18 +8,25 @@
 namespace hawser::inline v0::detail {
 
 template <class P>
-void link<P>::set_on_message(std::function<void(const message_view&)> f) {
-    if (extras_->on_piece) retired_.emplace_front(std::exchange(extras_.make().on_piece, nullptr));
-    replace(on_message_, std::move(f));
-    apply_pieces();
-}
+void link<P>::set_on_message(std::function<void(const message_view&)> f) { set_receiving(std::move(f), nullptr); }
 
 template <class P>
 void link<P>::set_on_piece(piece_handler f) {
     if (!f) return set_on_message(nullptr);
-    const auto shared = std::make_shared<const piece_handler>(std::move(f));
-    set_on_message([shared](const message_view& m) { (*shared)({m.bytes, m.kind}); });
-    extras_.make().on_piece = shared;
+    auto shared = std::make_shared<const piece_handler>(std::move(f));
+    set_receiving([shared](const message_view& m) { (*shared)({m.bytes, m.kind}); }, shared);
+}
+
+// Both functions or none of them: nothing fails once the first is set.
+template <class P>
+void link<P>::set_receiving(std::function<void(const message_view&)> whole, std::shared_ptr<const piece_handler> pieces) {
+    const bool had = extras_->on_piece != nullptr;
+    if (had || pieces) retired_.emplace_front(extras_.make().on_piece);
+    replace(on_message_, std::move(whole));
+    if (had || pieces) {
+        extras_.make().on_piece = std::move(pieces);
+        extras_.make().skips_rest = true;
+    }
     apply_pieces();
 }
 
@@ -27,7 +34,7 @@ void link<P>::set_on_piece(piece_handler f) {
 template <class P>
 void link<P>::apply_pieces() {
     if (!wire_ || !wire_->is_open() || session_on_) return;
-    wire_->hand_out_pieces(extras_->on_piece && !feed_on_);
+    wire_->hand_out_pieces(extras_->on_piece && !feed_on_ && ready_.empty());  // they do not overtake what waits
     if (!holds_pieces()) return read_on();
     if (wire_->paused()) return;
     wire_->pause();
@@ -47,7 +54,8 @@ void link<P>::on_wire_piece(wire&, const message_piece& piece) {
     if (orphaned || close_sent_) return;
     note_message();
     if (piece.last) count_received(static_cast<std::size_t>(piece.offset) + piece.bytes.size());
-    if (!extras_->on_piece) return;  // the rest of a message whose handler was replaced
+    if (piece.offset == 0 && extras_->skips_rest) extras_.make().skips_rest = false;
+    if (!extras_->on_piece || extras_->skips_rest) return;  // the function that had its beginning was replaced
     try {
         (*extras_->on_piece)(piece);
     } catch (...) {
@@ -59,7 +67,7 @@ void link<P>::on_wire_piece(wire&, const message_piece& piece) {
 template <class P>
 bool link<P>::takes_piece() const noexcept {
     if (!link_ready_ || session_on_ || !wire_ || !wire_->is_open()) return false;
-    return wire_->sending_message() ? !wire_->backed_up() : can_send_directly();
+    return wire_->sending_message() ? !wire_->backed_up() : can_begin_piece();
 }
 
 template <class P>
@@ -86,7 +94,7 @@ std::error_code link<P>::try_send_piece(const message_piece& piece) {
     if (piece.offset == 0) {
         if (wire_->sending_message()) return errc::invalid_state;
         if (state_ == connection_state::closing) return errc::closed;
-        if (!can_send_directly()) return errc::would_block;
+        if (!can_begin_piece()) return errc::would_block;
     } else {
         if (!wire_->sending_message()) return errc::connection_lost;
         if (wire_->backed_up()) return errc::would_block;

@@ -93,6 +93,7 @@ void link<P>::break_off(std::error_code why) {
             return finish(connection_state::closed, why, {});
         }
         if (!dial_) {
+            if (wire_) wire_->drop(close_code::internal_error);  // while the host counts it
             // Without a position: what was handed over last may not be in it.
             if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt, link_end::over);
             return end_session(why, std::nullopt, close_code::internal_error);
@@ -323,8 +324,13 @@ void link<P>::give_back(message m) {
         r.key = std::move(info->key);
         forget_previous(r.seq, r.epoch_serial);
     }
-    ready_bytes_ += r.body.footprint();
-    (void)ready_.push_front(std::move(r));
+    const std::size_t size = r.body.footprint();
+    try {
+        (void)ready_.push_front(std::move(r));
+    } catch (...) {
+        return failed();
+    }
+    ready_bytes_ += size;
     driver_.defer(*this);
 }
 
@@ -373,6 +379,7 @@ void link<P>::drain_ready() {
         if (at.seq != rejected_seq_ && at.seq != 0 && options_->acceptance == acceptance_mode::on_hand_off)
             took_responsibility(at.epoch_serial, at.seq, at.id);
     }
+    if (extras_ && extras_->on_piece && ready_.empty()) apply_pieces();
     // All that came before the end were copies.
     if (receiver_ && is_final() && ready_.empty())
         receiver_(final_error_ ? final_error_ : make_error_code(errc::closed), message{});

@@ -10,9 +10,13 @@ namespace hawser::inline v0::detail {
 
 // Plain mode with an empty queue: straight into the connection's buffer.
 template <class P>
-HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
+HAWSER_IN_LINE inline bool link<P>::nothing_waits() const noexcept {
     return link_ready_ && !session_on_ && wire_ && wire_->takes_messages() && !wire_->backed_up() &&
-           options_->gather_delay <= milliseconds{0} && (!session_ || session_->out().drained());
+           (!session_ || session_->out().drained());
+}
+template <class P>
+HAWSER_IN_LINE inline bool link<P>::direct() const noexcept {
+    return nothing_waits() && options_->gather_delay <= milliseconds{0};
 }
 
 template <class P>

@@ -179,6 +179,7 @@ void link<P>::run() {
     traffic_.count(objects_.metrics);
     try {
         if (orphaned) {
+            if (!on_its_own_) return;  // its owner's farewell is on its way to the strand
             // The end of a session is on its way to the store: it is waited for.
             if (P::store::durable && over_ && store_ && !store_failed_ && session_->commit_pending()) return begin_commit();
             close_store();
@@ -245,6 +246,7 @@ void link<P>::on_timer_due(time_point now) {
 
 template <class P>
 void link<P>::expire(time_point now) {
+    if (orphaned) return;  // its owner's farewell is on its way to the strand
     if (resume_at_ <= now) {
         resume_at_ = never;
         driver_.defer(*this);

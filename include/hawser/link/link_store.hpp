@@ -85,6 +85,7 @@ template <class P>
 void link<P>::commit_failed(std::error_code ec) {
     store_failed_ = true;
     const std::error_code why = store_error(ec);
+    report_accepted();  // what an earlier commit brought there
     while (!extras_->accepted.empty()) extras_.make().accepted.pop_front().complete(why, false);
     if (host_ && is_final()) std::exchange(host_, nullptr)->on_link_settled(this, false);
     try {

@@ -127,6 +127,7 @@ struct link_extras {
     std::function<void(bool)> on_backpressure{};
     std::shared_ptr<const transaction_handler> on_transaction{};
     std::shared_ptr<const piece_handler> on_piece{};  // and then `on_message_` calls it for what came whole
+    bool skips_rest = false;  // of a message whose beginning went to another function
     std::shared_ptr<transfer_port> transfers{};
     ring<taken_message> in_commit{};  // their effects are, in order
     ring<blocked_send> blocked{};
