@@ -48,7 +48,7 @@ ticket_range link<P>::put_all(std::span<const message> bodies, const send_option
 template <class P>
 void link<P>::put_awaited(submission& what, send_completion& done, std::uint64_t serial, bool dropped) {
     auto waiter = std::make_unique<send_waiter>(send_completion(), serial, true);
-    const std::uint64_t counter = put(std::move(what.body), what.how, dropped);
+    const std::uint64_t counter = put(what.body, what.how, dropped);  // not moved: it waits on where there is no memory
     waiter->done = std::move(done);
     (void)outbox().add_waiter(counter, std::move(waiter));
 }
@@ -56,7 +56,7 @@ void link<P>::put_awaited(submission& what, send_completion& done, std::uint64_t
 template <class P>
 void link<P>::put_accepted(submission& what, enqueue_completion& one, batch_completion& several, std::uint64_t serial, bool dropped) {
     extras_.make().accepted.reserve_one();
-    const ticket_range t = what.batch.empty() ? ticket_range{{put(std::move(what.body), what.how, dropped)}, 1}
+    const ticket_range t = what.batch.empty() ? ticket_range{{put(what.body, what.how, dropped)}, 1}
                                               : put_all(what.batch, what.how, dropped);
     (void)extras_.make().accepted.push_back({serial, session_->last_lsn(), t, std::move(one), std::move(several)});
 }

@@ -147,8 +147,10 @@ void link<P>::hand_to_store(ready_message m) {
 // Ids whose effects are durable: copies of them are dropped from now on.
 template <class P>
 void link<P>::release_committed() {
+    // A session that ended keeps its positions until the next one begins.
     const auto is_durable = [this](const taken_message& t) {
-        return t.epoch_serial != session_->epoch_serial() || t.seq <= session_->in().durable_accepted();
+        const bool is_over = session_->has_epoch() && t.epoch_serial != session_->epoch_serial();
+        return is_over || t.seq <= session_->in().durable_accepted();
     };
     while (extras_ && !extras_->in_commit.empty() && is_durable(extras_.make().in_commit.front())) dedup_->finish(extras_.make().in_commit.pop_front().id, driver_.now());
 }

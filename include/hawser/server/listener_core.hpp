@@ -237,6 +237,7 @@ private:
     void resume(pending& p, const session::resume& r, byte_view frame);
     void attach(pending& p, const session::resume& r, session::session_record& record);
     void refuse(pending& p, close_code code);
+    void give_up_waiting(const pending* which) noexcept;
 
     // link_host, in listener_sessions.hpp too
     void on_link_confirmed(void* who, bool) override;

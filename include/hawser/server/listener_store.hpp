@@ -74,8 +74,25 @@ void listener_core<P>::go_on(std::uint64_t serial) {
         if (p == pending_.end()) return;
         p->waits_for = 0;
         const byte_vector held = std::move(p->held);
-        if (p->is_answer) (void)p->wire_->send(ws::opcode::binary, held, byte_view{});
-        else first_frame(*p, held, false);
+        const pending* const which = &*p;
+        try {
+            if (p->is_answer) (void)p->wire_->send(ws::opcode::binary, held, byte_view{});
+            else first_frame(*p, held, false);
+        } catch (const std::bad_alloc&) {
+            give_up_waiting(which);
+        }
+    }
+}
+
+// Without memory for its session a client is refused, where it still waits, and nobody else has anything of it.
+template <class P>
+void listener_core<P>::give_up_waiting(const pending* which) noexcept {
+    const auto p = std::find_if(pending_.begin(), pending_.end(), [which](const pending& one) { return &one == which; });
+    if (p == pending_.end()) return;
+    try {
+        refuse(*p, close_code::internal_error);
+    } catch (...) {
+        // Its handshake has a deadline.
     }
 }
 

@@ -45,7 +45,10 @@ template <class P>
 void listener_core<P>::on_sweep(time_point now) {
     try {
         table_.expire(now, [this](session::session_record& record) {
-            if (!record.owner) return expire_stored(record);
+            if (!record.state) {  // the store has it; while it is being loaded a later sweep looks again
+                if (!record.owner) expire_stored(record);
+                return;
+            }
             static_cast<link<P>*>(record.owner)->end_session(errc::session_expired, std::nullopt);
         });
     } catch (const std::bad_alloc&) {

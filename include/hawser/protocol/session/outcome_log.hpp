@@ -34,10 +34,12 @@ public:
         const bool harmless = result != outcome::acknowledged && result != outcome::duplicate && result != outcome::rejected &&
                               result != outcome::written;
         if (harmless && m.written) result = outcome::unknown;
+        const bool exceptional = result != outcome::acknowledged && result != outcome::written;
+        if (exceptional && exceptions_.size() < max_remembered) exceptions_.reserve_one();
         finished_message& f = finished_.emplace_back();
         try {
             f.lsn = log_.add(record_kind::finished, m.counter, 0, result);
-            if (result != outcome::acknowledged && result != outcome::written) remember(m.counter, result);
+            if (exceptional) remember(m.counter, result);  // for which there is room: a record is not taken back
         } catch (...) {
             (void)finished_.pop_back();
             throw;
