@@ -246,7 +246,7 @@ void link<P>::on_timer_due(time_point now) {
 
 template <class P>
 void link<P>::expire(time_point now) {
-    if (orphaned) return;  // its owner's farewell is on its way to the strand
+    if (orphaned && !on_its_own_) return;  // its owner's farewell is on its way to the strand
     if (resume_at_ <= now) {
         resume_at_ = never;
         driver_.defer(*this);

