@@ -89,8 +89,8 @@ TEST_CASE("pieces: both sides in pieces, echoed as they come, arrive complete ov
                 ++waits;
                 s.pause_receiving();
                 rest = p.text();
-                s.async_wait_writable([&, p = message_piece(p)](std::error_code end) mutable {
-                    REQUIRE(!end);
+                s.async_wait_writable([&, p = message_piece(p)](std::error_code e) mutable {
+                    REQUIRE(!e);
                     p.bytes = hawser::as_bytes(rest);
                     CHECK(!s.try_send_piece(p));
                     s.resume_receiving();
@@ -255,7 +255,7 @@ TEST_CASE("pieces: a wait for room ends when the connection is lost, when it is 
         CHECK(ec == errc::would_block);
         std::error_code waited;
         asio::cancellation_signal signal;
-        s.socket().async_wait_writable(asio::bind_cancellation_slot(signal.slot(), [&](std::error_code end) { waited = end; }));
+        s.socket().async_wait_writable(asio::bind_cancellation_slot(signal.slot(), [&](std::error_code e) { waited = e; }));
         s.w.net.run_for(1ms);
         CHECK(!waited);
         if (how == "lost") s.peer->reset();
