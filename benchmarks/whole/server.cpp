@@ -96,7 +96,7 @@ private:
     void pass_on(typename std::list<socket>::iterator at, const hawser::message_piece& p) {
         if (!at->try_send_piece(p)) return;
         at->pause_receiving();
-        at->async_wait_writable([this, at, p, bytes = hawser::byte_vector(p.bytes.begin(), p.bytes.end())](std::error_code ec) {
+        at->async_wait_writable([at, p, bytes = hawser::byte_vector(p.bytes.begin(), p.bytes.end())](std::error_code ec) {
             if (ec) return;
             auto again = p;
             again.bytes = bytes;
