@@ -180,7 +180,10 @@ private:
         clients_.resize(plan_.clients.size());
         for (std::size_t i = 0; i < clients_.size(); ++i) {
             hosts_.push_back(&world_.add("client" + std::to_string(i)));
-            hosts_.back()->start([this, i](hawser::testing::process& p) { clients_[i] = &p.make<client_app>(all_, p, plan_.clients[i]); });
+            hosts_.back()->start([this, i](hawser::testing::process& p) {
+                clients_[i] = &p.make<client_app>(all_, p, plan_.clients[i]);
+                if (leaving_) clients_[i]->close();  // a crash that was due came late
+            });
             hosts_.back()->on_exit = [this, i] { clients_[i] = nullptr; };
         }
     }
@@ -221,6 +224,7 @@ private:
     // No ghosts: when all have closed, nothing is left anywhere.
     void shut_down() {
         if (world_.violation()) return;
+        leaving_ = true;
         for (std::size_t i = 0; i < clients_.size(); ++i)
             hosts_[i + 1]->run([this, i](hawser::testing::process&) { clients_[i]->close(); });
         const bool over = world_.run_until(
@@ -246,6 +250,7 @@ private:
     std::vector<hawser::testing::host*> hosts_;
     server_app* server_ = nullptr;
     std::vector<client_app*> clients_;
+    bool leaving_ = false;
 };
 
 }  // namespace
