@@ -29,7 +29,7 @@ def free_port():
 
 
 class Proxy:
-    """Forwards connections, and cuts them all when it is told to."""
+    """Forwards connections; holds what they carry, and cuts them all, when it is told to."""
 
     def __init__(self, target):
         self.target = target
@@ -38,6 +38,8 @@ class Proxy:
         self.lock = threading.Lock()
         self.open = []
         self.cuts = 0
+        self.flowing = threading.Event()
+        self.flowing.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -53,10 +55,10 @@ class Proxy:
             for a, b in ((one, other), (other, one)):
                 threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
 
-    @staticmethod
-    def _pump(source, target):
+    def _pump(self, source, target):
         try:
             while data := source.recv(65536):
+                self.flowing.wait()
                 target.sendall(data)
         except OSError:
             pass
@@ -131,10 +133,12 @@ def run(arguments, folder):
     try:
         while sum(kills.values()) < arguments.kills and sender.child.poll() is None:
             time.sleep(rng.uniform(0.0, 0.1) if rng.random() < 0.2 else rng.uniform(0.1, 0.7))
-            # On a link that stands what is sent is acknowledged within a millisecond: little is in flight then.
+            # On a link that stands what is sent is acknowledged within a millisecond: little would be in flight.
             if rng.random() < 0.9:
+                proxy.flowing.clear()
+                time.sleep(rng.uniform(0.01, 0.1))
+            if rng.random() < 0.7:
                 proxy.cut()
-                time.sleep(rng.uniform(0.0, 0.1))
             if rng.random() < 0.5:
                 kills["sender"] += sender.kill()
                 with_window += window_of(sent, folder) > 0
@@ -145,6 +149,7 @@ def run(arguments, folder):
                 with_window += window_of(sent, folder) > 0
                 sender.child.send_signal(signal.SIGCONT)
                 receiver.start()
+            proxy.flowing.set()
         seen = sender.child.poll()
         status = sender.child.wait(PATIENCE_S + 2 * count / arguments.rate)
         receiver.child.terminate()
