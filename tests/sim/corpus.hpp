@@ -13,6 +13,7 @@ struct old_finding {
 inline constexpr old_finding corpus[] = {
     {2, "a message handed over by a handle() went into the queue beyond its limit"},
     {3, "the same"},
+    {7085, "a part of a large message took the turn of a class that waited for credit, and the class starved"},
 };
 
 }  // namespace sim

@@ -149,6 +149,44 @@ TEST_CASE("rule 8: what a link left unfinished is dropped, and the message begin
               texts{"ack 0 credit=1024/100000", "data 1 '0123' part@0", "data 1 '4567' part@4", "data 1 '89' last@8 text ack_now"});
     }
 }
+TEST_CASE("rule 8: a message that is sent again in parts takes nobody's turn", "[session][queue]") {
+    two_ends t(feature::all, feature::all, 4);
+    t.open();
+    // The classes take turns from here on, and the first turn is that of the urgent one.
+    t.c.send("x", {.priority = hawser::message_priority::low});
+    t.c.send("y", {.priority = hawser::message_priority::urgent});
+    t.exchange();
+    t.s.finish(1);
+    t.s.finish(2);
+    t.exchange();
+    const auto order_of_small = [&t] {
+        for (int i = 0; i < 24; ++i) t.c.send("u", {.priority = hawser::message_priority::urgent});
+        for (int i = 0; i < 3; ++i) t.c.send("l", {.priority = hawser::message_priority::low});
+        std::string order;
+        for (const auto& f : two_ends::frames(t.c)) {
+            const std::string word = frame_text(f);
+            if (word.find("'u'") != std::string::npos) order += 'u';
+            if (word.find("'l'") != std::string::npos) order += 'l';
+        }
+        return order;
+    };
+    SECTION("as when nothing is sent again") { CHECK(order_of_small() == "uuuuuuuuluuuuuuuuluuuuuuuul"); }
+    SECTION("one of many parts") {
+        t.c.send(std::string(39, '-'), {.priority = hawser::message_priority::urgent});
+        while (!two_ends::frames(t.c).empty()) {}
+        t.cut();
+        t.c.ep.attach_client();
+        (void)two_ends::frames(t.c);
+        session::resumed r;
+        r.accepted = 2;
+        r.first_retained = r.next_seq = 1;
+        r.credit_messages = r.credit_bytes = 1000;
+        session::encode(t.c.buffer, r, true);
+        REQUIRE(t.c.in(t.c.buffer) == "resumed");
+        CHECK(two_ends::frames(t.c).size() == 11);  // a position, and ten parts
+        CHECK(order_of_small() == "uuuuuuluuuuuuuuluuuuuuuuluu");  // after its own ten turns
+    }
+}
 TEST_CASE("rule 8: each part has its checksum", "[session]") {
     two_ends t(feature::all, feature::all, 4);
     t.open();

@@ -160,11 +160,12 @@ public:
         return e.counter == part_counter_ ? part_offset_ : 0;
     }
     [[nodiscard]] std::uint64_t part_size() const noexcept { return part_size_; }
-    /// `bytes` more of `e` left, and it is not all: others have their turn.
+    /// `bytes` more of `e` left, and it is not all: others have their turn. A part that left while a class waited for
+    /// credit, or that is sent again, takes nobody's turn.
     void part_written(const entry& e, std::size_t bytes) noexcept {
         part_offset_ = part_offset(e) + bytes;
         part_counter_ = e.counter;
-        queue_.pass_turn();
+        if (!e.numbered && next_waiting() == &e) queue_.pass_turn();
     }
     /// Nothing can follow the message at the cursor before the peer has acknowledged something:
     /// there is nothing, or window or credit are used up.
