@@ -153,6 +153,47 @@ TEST_CASE("transfer: a stream that has nothing yet goes on when it has") {
     CHECK(hawser::as_text(w.folder.files["x"]) == "one two three");
 }
 
+TEST_CASE("transfer: nothing of the application is called once its object is gone, whatever the worker has just done") {
+    // Does a job when it is told to.
+    struct held_worker : hawser::transfer_worker {
+        void submit(std::function<void()> job) override { jobs.push_back(std::move(job)); }
+        bool run_one() {
+            if (jobs.empty()) return false;
+            const auto job = std::move(jobs.front());
+            jobs.pop_front();
+            job();
+            return true;
+        }
+        std::deque<std::function<void()>> jobs;
+    };
+    for (int moment = 1; moment <= 8; ++moment) {
+        CAPTURE(moment);
+        const auto worker = std::make_shared<held_worker>();
+        int called = 0;
+        receiving_world<> w;
+        w.settings.worker = worker;
+        w.settings.on_progress = [&](const hawser::transfer_progress&) { ++called; };
+        w.settings.on_received = [&](const hawser::transfer_report&) { ++called; };
+        hawser::resilient_socket<> socket(w.context, with_transfers());
+        hawser::transfers<> out(socket, inline_options());
+        socket.connect(url);
+        sent s;
+        out.async_send_stream(std::make_unique<memory_source>(pattern(3'000'000)), {.name = "x", .key = key(1)}, s.handler());
+        for (int i = 1; i < moment; ++i) {
+            w.net.run_for(100ms);
+            (void)worker->run_one();
+        }
+        w.net.run_for(100ms);
+        const int before = called;
+        (void)worker->run_one();  // what comes of it is on its way to the strand
+        w.receivers.clear();
+        do w.net.run_for(100ms);
+        while (worker->run_one());
+        CHECK(called == before);
+        CHECK(s.done);
+    }
+}
+
 TEST_CASE("transfer: an exception out of a callback is one of a handler") {
     for (const auto critical : {hawser::handler_criticality::critical, hawser::handler_criticality::non_critical}) {
         receiving_world<> w;

@@ -99,7 +99,9 @@ public:
     transfer_core& operator=(const transfer_core&) = delete;
 
     void attach(std::unique_ptr<transfer_carrier> carrier) { carrier_ = std::move(carrier); }
-    /// The application lets go: everything ends, and nothing of it is called any more.
+    /// The application lets go: from now on nothing of it is called. From any thread; `stop` follows on the strand.
+    void let_go() noexcept { let_go_.store(true, std::memory_order_relaxed); }
+    /// Everything ends.
     void stop();
 
     // ---- what `transfers` offers -----------------------------------------------------------
@@ -198,6 +200,7 @@ private:
     bool open_ = false;
     bool usable_ = false;
     bool stopped_ = false;
+    std::atomic<bool> let_go_{false};
     std::error_code closed_;
     std::atomic<std::uint64_t> last_serial_{0};
     int jobs_ = 0;

@@ -210,6 +210,7 @@ inline void transfer_core::settle(const incoming& t, std::error_code failed, con
 }
 template <class F>
 void transfer_core::callback(F&& f) noexcept {
+    if (let_go_.load(std::memory_order_relaxed)) return;
     try {
         f();
     } catch (...) {

@@ -54,7 +54,7 @@ inline void transfer_core::on_sender(const transfer::offer& m) {
 }
 inline std::unique_ptr<transfer_sink> transfer_core::ask(const transfer_offer& o, std::string& why) {
     std::unique_ptr<transfer_sink> sink;
-    if (!options_.on_offer) {
+    if (!options_.on_offer || let_go_.load(std::memory_order_relaxed)) {
         why = "no transfers are taken here";
         return sink;
     }

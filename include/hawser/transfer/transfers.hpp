@@ -78,7 +78,9 @@ public:
         return *this;
     }
     ~transfers() {
-        if (core_) detail::on_strand(core_, [](detail::transfer_core& c) { c.stop(); });
+        if (!core_) return;
+        core_->let_go();
+        detail::on_strand(core_, [](detail::transfer_core& c) { c.stop(); });
     }
 
 #if !defined(_WIN32)
