@@ -4,6 +4,8 @@
 #pragma once
 
 #include <hawser/core/bytes.hpp>
+#include <hawser/core/detail/simd.hpp>
+#include <hawser/core/detail/xxh3_avx2.hpp>
 
 // The functions of xxHash are compiled into the caller (a hash of 24 bytes is worth less than
 // the call), under names of their own (`XXH_INLINE_...`), so that nothing has to be linked and a
@@ -30,6 +32,9 @@ namespace hawser::inline v0 {
 /// XXH3-64 of `bytes`, the same value on every platform. A checksum and an index; not a
 /// message authentication code, and a peer can make collisions on purpose.
 [[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes) noexcept {
+#if HAWSER_X86_KERNELS && !defined(__AVX2__)
+    if (bytes.size() >= detail::xxh3_avx2::min_size && detail::best_simd() == detail::simd::avx2) return detail::xxh3_avx2::hash(bytes);
+#endif
     return XXH3_64bits(bytes.data(), bytes.size());
 }
 /// The same with a seed.

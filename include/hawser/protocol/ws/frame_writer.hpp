@@ -8,7 +8,6 @@
 #include <hawser/core/errc.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/detail/lane.hpp>
-#include <hawser/protocol/ws/detail/simd.hpp>
 #include <hawser/protocol/ws/frame_header.hpp>
 #include <hawser/protocol/ws/mask.hpp>
 #include <hawser/protocol/ws/opcode.hpp>

@@ -3,8 +3,8 @@
 /// XOR with a key of four bytes, held as a word of eight: as many bytes at a time as the processor takes.
 #pragma once
 
+#include <hawser/core/detail/simd.hpp>
 #include <hawser/protocol/ws/detail/lane.hpp>
-#include <hawser/protocol/ws/detail/simd.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -13,6 +13,9 @@
 
 namespace hawser::inline v0 {
 namespace ws::detail {
+
+using hawser::detail::best_simd;
+using hawser::detail::simd;
 
 // Below this size, in bytes, aligning the stores and asking for the processor cost more than they gain.
 inline constexpr std::size_t mask_align_from = 512;
@@ -87,7 +90,7 @@ inline void mask_lanes(std::byte* to, const std::byte* from, std::size_t size, s
     mask_short(to, from, size, key);
 }
 
-#if HAWSER_WS_X86_KERNELS
+#if HAWSER_X86_KERNELS
 // Takes 32 bytes per instruction; returns how many bytes are done, all but fewer than 32.
 __attribute__((target("avx2"))) inline std::size_t mask_avx2(std::byte* to, const std::byte* from, std::size_t size,
                                                              std::uint64_t key) noexcept {
@@ -118,7 +121,7 @@ HAWSER_OUT_OF_LINE inline void mask_blocks(simd with, std::byte* to, const std::
         const std::size_t head = (0 - reinterpret_cast<std::uintptr_t>(to)) % mask_align_to;
         mask_lanes(to, from, head, key);
         advance(head);
-#if HAWSER_WS_X86_KERNELS
+#if HAWSER_X86_KERNELS
         if (with == simd::avx2) advance(mask_avx2(to, from, size, key));
 #else
         (void)with;

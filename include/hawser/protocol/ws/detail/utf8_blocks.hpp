@@ -4,7 +4,6 @@
 #pragma once
 
 #include <hawser/protocol/ws/detail/mask_blocks.hpp>
-#include <hawser/protocol/ws/detail/simd.hpp>
 #include <hawser/protocol/ws/detail/utf8_pairs.hpp>
 
 #include <array>
@@ -13,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#if HAWSER_WS_X86_KERNELS
+#if HAWSER_X86_KERNELS
 
 namespace hawser::inline v0 {
 namespace ws::detail {
@@ -106,7 +105,7 @@ inline constexpr std::size_t utf8_vectors_from = 32;
 template <bool Unmask>
 [[nodiscard]] inline std::size_t utf8_blocks(simd with, std::byte* to, const std::byte* from, std::size_t size,
                                              std::uint64_t key) noexcept {
-#if HAWSER_WS_X86_KERNELS
+#if HAWSER_X86_KERNELS
     if (size >= utf8_vectors_from) {
         if (with == simd::avx2) return avx2::utf8_blocks<Unmask>(to, from, size, key);
         if (with == simd::ssse3) return ssse3::utf8_blocks<Unmask>(to, from, size, key);

@@ -6,7 +6,6 @@
 #include <hawser/core/bytes.hpp>
 #include <hawser/core/planted.hpp>
 #include <hawser/protocol/ws/detail/mask_blocks.hpp>
-#include <hawser/protocol/ws/detail/simd.hpp>
 #include <hawser/protocol/ws/detail/utf8_automaton.hpp>
 #include <hawser/protocol/ws/detail/utf8_blocks.hpp>
 
