@@ -88,27 +88,58 @@ TEST_CASE("rule 14: send_again sends nothing again to a server that keeps no ids
     CHECK(w.outcomes == told{{1, taken}, {2, unknown}, {3, unknown}, {4, unknown}, {5, taken}, {6, taken}});
 }
 
-TEST_CASE("rule 21: what send_again sends a second time is known by its id where the server lives, and handed over once") {
-    world<> w;
-    auto o = quick(hawser::options::reliable());
-    o.session_ttl = 1s;
-    w.listen(o);
-    int got = 0;
-    w.on_accept = [&](hawser::resilient_socket<>& s) {
-        s.on_message([&](const hawser::message_view&) { ++got; });
-    };
-    hawser::resilient_socket<> client(w.context, lost_session<hawser::default_policies>::options(lost_session_policy::send_again));
+namespace {
+
+// A message is handed over and its acknowledgement lost; the client comes back when its session and its tombstone are gone.
+struct known_id : world<> {
+    explicit known_id(std::size_t max_dedup_memory, hawser::milliseconds session_ttl = 1s)
+        : client(context, lost_session<hawser::default_policies>::options(lost_session_policy::send_again)) {
+        hawser::listener_options o{.socket = quick(hawser::options::reliable())};
+        o.socket.session_ttl = session_ttl;
+        o.max_dedup_memory = max_dedup_memory;
+        listen(std::move(o));
+        on_accept = [this](hawser::resilient_socket<>& s) {
+            s.on_message([this](const hawser::message_view&) { ++got; });
+        };
+        client.on_outcome([this](hawser::ticket t, outcome x) { outcomes[t.counter] = x; });
+        client.connect(url);
+        REQUIRE(client.try_send("once"));
+        REQUIRE(net.run_until([&] { return got == 1; }, 5s));
+        REQUIRE(outcomes.empty());
+    }
+    void come_back_after(std::chrono::seconds wait) {
+        net.refuse_connections = true;
+        net.last_connection().cut();
+        net.run_for(wait);
+        accepted.remove_if([](auto& s) { return s.state() == connection_state::closed; });
+        net.run_for(1s);
+        net.refuse_connections = false;
+        REQUIRE(net.run_until([&] { return outcomes.size() == 1; }, 60s));
+    }
+    hawser::resilient_socket<> client;
     told outcomes;
-    client.on_outcome([&](hawser::ticket t, outcome x) { outcomes[t.counter] = x; });
-    client.connect(url);
-    REQUIRE(client.try_send("once"));
-    REQUIRE(w.net.run_until([&] { return got == 1; }, 5s));
-    REQUIRE(outcomes.empty());  // its acknowledgement is on the way, and lost
-    w.net.refuse_connections = true;
-    w.net.last_connection().cut();
-    w.net.run_for(30s);  // the session ends, and its tombstone is gone
-    w.net.refuse_connections = false;
-    REQUIRE(w.net.run_until([&] { return outcomes.size() == 1; }, 60s));
-    CHECK(outcomes == told{{1, outcome::duplicate}});
-    CHECK(got == 1);
+    int got = 0;
+};
+
+}  // namespace
+
+TEST_CASE("rule 21: what send_again sends a second time is known by its id where the server lives, and handed over once") {
+    known_id w(hawser::listener_options{}.max_dedup_memory);
+    w.come_back_after(30s);
+    CHECK(w.outcomes == told{{1, outcome::duplicate}});
+    CHECK(w.got == 1);
+}
+
+TEST_CASE("rule 21: ids of an origin without a session are forgotten where there is no room: at least once, and no longer once") {
+    known_id w(0);
+    w.come_back_after(30s);
+    CHECK(w.outcomes == told{{1, taken}});
+    CHECK(w.got == 2);
+}
+
+TEST_CASE("rule 21: a detached session keeps its ids, whether there is room or not") {
+    known_id w(0, 60s);
+    w.come_back_after(30s);
+    CHECK(w.outcomes == told{{1, taken}});
+    CHECK(w.got == 1);
 }

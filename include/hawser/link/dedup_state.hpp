@@ -18,6 +18,18 @@
 
 namespace hawser::inline v0::detail {
 
+/// Is told, where many states share a limit, who uses one of them and when to look at what it takes.
+class dedup_meter {
+public:
+    std::uint16_t until_next = 1;  ///< ids until the next `measure`
+    virtual void measure() noexcept = 0;
+    virtual void joined() noexcept = 0;
+    virtual void left() noexcept = 0;
+
+protected:
+    ~dedup_meter() = default;
+};
+
 /// Ids that were processed (the dedup cache) and ids in processing. A copy of a message still
 /// in processing waits for the first copy and is accepted with it. Thread safety: none.
 template <class P>
@@ -35,7 +47,10 @@ public:
         return processing_.empty() || find(id) == processing_.end() ? verdict::fresh : verdict::in_processing;
     }
     /// It was handed over and is finished at once.
-    void processed(const message_id& id, time_point now) { (void)cache_.insert(id, now); }
+    void processed(const message_id& id, time_point now) {
+        (void)cache_.insert(id, now);
+        if (meter_ && --meter_->until_next == 0) meter_->measure();
+    }
     /// `owner` handed it over; `finish` comes later. Beyond the bound the id is not tracked.
     void begin(const message_id& id, const void* owner) {
         if (processing_.size() < max_processing_) processing_.push_back({id, owner, {}});
@@ -89,7 +104,19 @@ public:
     void expire(time_point now) {
         constexpr std::size_t step = 64;  // of one call
         for (int i = 0; i < 32 && cache_.expire(now) == step; ++i) {}
+        if (meter_) meter_->measure();
     }
+    ///@{
+    /// A link uses it from now on, or does no more.
+    void join() noexcept {
+        if (meter_) meter_->joined();
+    }
+    void leave() noexcept {
+        if (meter_) meter_->left();
+    }
+    ///@}
+    /// Which must outlive its use here; null: nobody measures.
+    void set_meter(dedup_meter* meter) noexcept { meter_ = meter; }
     /// What the ids take.
     [[nodiscard]] std::size_t memory_bytes() const { return cache_.memory_bytes(); }
     [[nodiscard]] std::size_t in_processing() const noexcept { return processing_.size(); }
@@ -108,6 +135,7 @@ private:
         return std::find_if(processing_.begin(), processing_.end(), [&](const entry& e) { return e.id == id; });
     }
 
+    dedup_meter* meter_ = nullptr;
     typename P::dedup cache_;
     std::size_t max_processing_;
     std::vector<entry> processing_;  // at most a receive window, so a scan will do

@@ -63,7 +63,9 @@ public:
     void adopt_stored(const session::epoch_id& epoch);
     void set_host(link_host* host, std::shared_ptr<dedup_state<P>> dedup) noexcept {
         host_ = host;
-        if (dedup) dedup_ = std::move(dedup);
+        if (!dedup) return;
+        dedup_ = std::move(dedup);  // once at most
+        dedup_->join();
     }
     /// Accepting side: the listener is gone, and so is `host`. Nobody can resume the session any more.
     void lose_host();

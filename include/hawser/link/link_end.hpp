@@ -17,6 +17,7 @@ link<P>::~link() {
         q->let_go();
     }
     if (handed_->acks) handed_->acks->close();
+    if (dedup_) dedup_->leave();
 }
 
 template <class P>

@@ -9,11 +9,11 @@
 #include <hawser/protocol/session/session_table.hpp>
 #include <hawser/resilient_socket.hpp>
 #include <hawser/server/address_count.hpp>
+#include <hawser/server/dedup_table.hpp>
 #include <hawser/server/drain_options.hpp>
 #include <hawser/server/listener_options.hpp>
 #include <hawser/server/resume_guard.hpp>
 
-#include <compare>
 #include <list>
 #include <map>
 #include <memory>
@@ -256,7 +256,6 @@ private:
 
     // listener_upkeep.hpp: dedup states, expiry, the end of a turn
     [[nodiscard]] std::shared_ptr<dedup_state<P>> dedup_for(const std::string& principal, const session::origin_id& origin);
-    void forget_unused_dedup(time_point now, duration age);
     void start_sweeping();
     [[nodiscard]] duration sweep_interval() const noexcept;
     void on_sweep(time_point now);
@@ -300,16 +299,7 @@ private:
     time_point draining_until_ = never;
     std::shared_ptr<listener_core> closing_self_;
     std::shared_ptr<listener_core> leaver_;  // see orphan_on_strand
-    struct dedup_key {
-        session::origin_id origin{};
-        std::string principal;
-        friend auto operator<=>(const dedup_key&, const dedup_key&) = default;
-    };
-    struct dedup_entry {
-        std::shared_ptr<dedup_state<P>> state;
-        mutable time_point unused_since{};  // std::erase_if shows its elements as const
-    };
-    std::map<dedup_key, dedup_entry> dedup_;
+    dedup_table<P> dedup_{socket_options_->dedup, options_.max_sessions, options_.max_dedup_memory};
     std::atomic<std::uint64_t> last_serial_{0};
     bool closed_ = false;
     bool orphaned_ = false;

@@ -27,7 +27,7 @@ struct listener_options {
     /// Open at once, those that linger after their close included; beyond it 503 with Retry-After. As many
     /// again may be in their handshake or linger after a refusal; beyond that they are reset.
     std::size_t max_connections = 100'000;
-    std::size_t max_sessions = 200'000;      ///< alive, detached and ended ones that still answer
+    std::size_t max_sessions = 200'000;      ///< alive, detached and ended ones that still answer; also origins whose ids are remembered
     std::size_t max_unclaimed = 1'024;       ///< accepted and not taken by `async_accept`; beyond it 503
 
     /// RESUMEs with an unknown token per address and minute, beyond which such a connection is closed
@@ -62,6 +62,11 @@ struct listener_options {
     /// resumption gives a new one. 0: a token lives as long as its session.
     seconds token_lifetime{0};
 
+    /// Memory of the ids that are remembered for all origins together (`socket.dedup` bounds it for each), bytes; 0 to 64 GiB. Beyond
+    /// it those of origins without a session are forgotten, the one first that has been without for longest: what such a client
+    /// sends again is handed over again. Those of a session, also of a detached one, stay.
+    std::size_t max_dedup_memory = 256 * 1024 * 1024;
+
     /// All problems, one sentence each, naming the option, its value and what is allowed.
     [[nodiscard]] std::vector<std::string> problems() const {
         std::vector<std::string> found;
@@ -81,6 +86,7 @@ struct listener_options {
         detail::check_range(found, "", "max_resume_addresses", max_resume_addresses, one, most);
         detail::check_range<std::uint32_t>(found, "", "max_handshakes_per_second", max_handshakes_per_second, 0, 10'000'000);
         detail::check_range(found, "", "max_compression_memory", max_compression_memory, std::size_t{0}, one << 36);
+        detail::check_range(found, "", "max_dedup_memory", max_dedup_memory, std::size_t{0}, one << 36);
         return found;
     }
 };

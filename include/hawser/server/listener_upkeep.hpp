@@ -13,21 +13,7 @@ namespace hawser::inline v0::detail {
 // One dedup state per origin and principal, for as long as a copy may still come.
 template <class P>
 std::shared_ptr<dedup_state<P>> listener_core<P>::dedup_for(const std::string& principal, const session::origin_id& origin) {
-    auto& entry = dedup_[{origin, principal}];
-    if (!entry.state) entry.state = std::make_shared<dedup_state<P>>(socket_options_->dedup, random_seed(driver_));
-    auto result = entry.state;
-    entry.unused_since = driver_.now();
-    if (dedup_.size() > options_.max_sessions) forget_unused_dedup(driver_.now(), duration{0});
-    return result;
-}
-
-template <class P>
-void listener_core<P>::forget_unused_dedup(time_point now, duration age) {
-    std::erase_if(dedup_, [&](const auto& item) {
-        const dedup_entry& entry = item.second;
-        if (entry.state.use_count() > 1) entry.unused_since = now;
-        return entry.state.use_count() == 1 && now - entry.unused_since >= age;
-    });
+    return dedup_.find(origin, principal, [this] { return random_seed(driver_); });
 }
 
 template <class P>
@@ -54,7 +40,7 @@ void listener_core<P>::on_sweep(time_point now) {
     } catch (const std::bad_alloc&) {
         // The next sweep ends the rest.
     }
-    forget_unused_dedup(now, duration{socket_options_->dedup.dedup_ttl});
+    dedup_.sweep(now);
     if (table_.size() != 0 || !dedup_.empty()) start_sweeping();
 }
 
@@ -89,6 +75,7 @@ void listener_core<P>::abandon() noexcept {
     const auto unconfirmed = std::move(unconfirmed_);
     const auto ended = std::move(ended_);
     const auto catalog = std::move(catalog_);
+    dedup_.abandon();  // sockets go on any thread from now on
 }
 
 }  // namespace hawser::inline v0::detail
