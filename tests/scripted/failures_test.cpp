@@ -57,6 +57,31 @@ struct with_throwing_queue : hawser::default_policies {
     using overflow = throwing_overflow;
 };
 
+// No memory for a message at its admission, or for the queue that is made with the first one, while `failing`.
+struct no_admission : hawser::blocking_overflow {
+    using hawser::blocking_overflow::blocking_overflow;
+    static inline bool failing = false;
+    static inline int failed = 0;
+    hawser::overflow_action on_enqueue(std::size_t queued, std::size_t messages, std::size_t size) {
+        if (failing && ++failed > 0) throw std::bad_alloc();
+        return hawser::blocking_overflow::on_enqueue(queued, messages, size);
+    }
+};
+struct with_no_admission : hawser::default_policies {
+    using overflow = no_admission;
+};
+struct no_room_store : hawser::memory_store {
+    [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client, std::string_view name) const {
+        if (*failing && ++*failed > 0) throw std::bad_alloc();
+        return hawser::memory_store().open(d, client, name);
+    }
+    std::shared_ptr<bool> failing = std::make_shared<bool>(false);
+    std::shared_ptr<int> failed = std::make_shared<int>(0);
+};
+struct with_no_room_store : hawser::default_policies {
+    using store = no_room_store;
+};
+
 struct logged {
     hawser::policy_objects<watched> objects() {
         return {.metrics = metrics, .logger = hawser::callback_log([this](const hawser::log_record& r) {
@@ -242,6 +267,65 @@ TEST_CASE("callbacks that throw: critical fails the socket and says so, non-crit
         client.async_send(message::text("y"), [&](std::error_code, outcome r) { result = r; });
         CHECK(w.net.run_until([&] { return result == outcome::acknowledged; }));
     }
+}
+
+TEST_CASE("handle: what it handed over is sent when there is memory again, in order, on the same connection") {
+    world<with_no_admission> w;
+    std::vector<std::string> got;
+    w.on_accept = [&](auto& s) {
+        s.on_message([&](const hawser::message_view& m) { got.emplace_back(m.text()); });
+    };
+    w.listen(quick(hawser::options::plain()));
+    hawser::resilient_socket<with_no_admission> client(w.context, quick(hawser::options::plain()));
+    client.connect(url);
+    REQUIRE(w.net.run_until([&] { return client.state() == connection_state::open; }));
+    const hawser::sender handle = client.handle();
+    no_admission::failing = true;
+    no_admission::failed = 0;
+    REQUIRE_FALSE(handle.send(message::text("one")));
+    REQUIRE_FALSE(handle.send(message::text("two")));
+    CHECK_NOTHROW(w.net.run_for(250ms));
+    CHECK(no_admission::failed > 1);  // it was tried again
+    CHECK(got.empty());
+    REQUIRE_FALSE(handle.send(message::text("three")));
+    no_admission::failing = false;
+    REQUIRE_NOTHROW(w.net.run_for(250ms));
+    CHECK(got == std::vector<std::string>{"one", "two", "three"});
+    CHECK(client.state() == connection_state::open);
+}
+
+TEST_CASE("handle: the first message of a session waits until there is memory for its queue, and is told acknowledged once") {
+    no_room_store store;
+    world<with_no_room_store> w;
+    std::vector<std::string> got;
+    w.on_accept = [&](auto& s) {
+        s.on_message([&](const hawser::message_view& m) { got.emplace_back(m.text()); });
+    };
+    w.listen(quick(hawser::options::reliable()));
+    hawser::resilient_socket<with_no_room_store> client(w.context, quick(hawser::options::reliable()), {.store = store});
+    std::vector<outcome> told;
+    client.on_outcome([&](hawser::ticket, outcome o) { told.push_back(o); });
+    *store.failing = true;
+    REQUIRE_FALSE(client.handle().send(message::text("one")));
+    CHECK_NOTHROW(w.net.run_for(250ms));
+    CHECK(*store.failed > 1);
+    *store.failing = false;
+    client.connect(url);
+    REQUIRE_NOTHROW(w.net.run_for(5s));
+    CHECK(got == std::vector<std::string>{"one"});
+    CHECK(told == std::vector<outcome>{outcome::acknowledged});
+}
+
+TEST_CASE("handle: a message that there was no memory for is counted as cancelled when the socket ends") {
+    // As after the failure: it is in hand, and others wait.
+    asio::io_context context;
+    const auto q = std::make_shared<hawser::detail::sender_queue>(hawser::use_driver(context).executor(), hawser::overflow_limits{}, [] {});
+    REQUIRE_FALSE(q->push(message::text("one")));
+    REQUIRE_FALSE(q->push(message::text("two")));
+    const auto any = [](const hawser::detail::handed_over&) { return true; };
+    REQUIRE(q->next(any)->body.text() == "one");
+    CHECK(q->next(any)->body.text() == "one");
+    CHECK(q->close() == 2);
 }
 
 TEST_CASE("authorize that throws: 500, counted, logged, and the listener goes on") {

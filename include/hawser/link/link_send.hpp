@@ -6,6 +6,9 @@
 #include <hawser/link/link.hpp>
 #include <hawser/link/link_overflow.hpp>
 
+#include <algorithm>
+#include <new>
+
 namespace hawser::inline v0::detail {
 
 // Plain mode with an empty queue: straight into the connection's buffer.
@@ -276,17 +279,25 @@ void link<P>::take_from_senders() {
     sender_queue* queue = senders_.load(std::memory_order_acquire);
     if (!queue || orphaned || state_ == connection_state::closing) return;
     if (is_final()) return count(counter::messages_cancelled, queue->close());
+    if (resume_at_ != never) return;  // once more in the same turn might be for ever
     // What does not fit stays there, in its own bounds.
     while (!anybody_blocked() && !overflow_.paused() && !awaits_store()) {
-        auto next = queue->pop([this](const handed_over& h) {
+        const handed_over* next = queue->next([this](const handed_over& h) {
             const std::size_t size = h.how ? session::footprint(h.body, *h.how) : session::footprint(h.body);
             return options_->queue.fits(queued_bytes(), queued_messages(), size);
         });
         if (!next) return;
         const send_options usual;
         const send_options& how = next->how ? *next->how : usual;
-        if (direct()) (void)try_send(next->body, how);
-        else (void)put(std::move(next->body), how, false);
+        try {
+            if (direct()) (void)try_send(next->body, how);
+            else (void)put(next->body, how, false);  // not moved: it waits on where there is no memory
+        } catch (const std::bad_alloc&) {
+            // Whoever handed it over was told that it is taken, and hears nothing any more: it is tried again.
+            resume_at_ = std::min(resume_at_, add_saturated(driver_.now(), milliseconds{100}));
+            return rearm();
+        }
+        queue->taken();
     }
 }
 

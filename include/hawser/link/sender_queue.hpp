@@ -43,20 +43,24 @@ public:
         bytes_ += cost;
         return {};
     }
-    /// The link's side: the next message if `fits(it)`; nothing when empty, and then the next
-    /// push wakes it.
+    /// The link's side: the next message if `fits(it)`, and the same again until `taken`; null when empty, and then the
+    /// next push wakes it.
     template <class Fits>
-    [[nodiscard]] std::optional<handed_over> pop(Fits&& fits) {
+    [[nodiscard]] const handed_over* next(Fits&& fits) {
         const std::lock_guard lock(mutex_);
-        if (waiting_.empty()) {
+        if (!in_hand_ && waiting_.empty()) {
             awake_ = false;
-            return std::nullopt;
+            return nullptr;
         }
-        if (!fits(waiting_.front())) return std::nullopt;
-        handed_over next = waiting_.pop_front();
-        bytes_ -= next.body.footprint();
-        return next;
+        if (!fits(in_hand_ ? *in_hand_ : waiting_.front())) return nullptr;
+        if (!in_hand_) {
+            in_hand_ = waiting_.pop_front();
+            bytes_ -= in_hand_->body.footprint();
+        }
+        return &*in_hand_;
     }
+    /// The link's side: it has what `next` gave.
+    void taken() noexcept { in_hand_.reset(); }
     /// It owns itself from now on, for the link, which so needs one word for it; until `let_go`.
     void stay() { self_ = shared_from_this(); }
     void let_go() noexcept { const auto last = std::move(self_); }
@@ -65,8 +69,9 @@ public:
         const std::lock_guard lock(mutex_);
         closed_ = true;
         executor_.reset();  // it must not outlive its io_context, and a handle may
-        const std::size_t left = waiting_.size();
+        const std::size_t left = waiting_.size() + (in_hand_ ? 1 : 0);
         waiting_.clear();
+        in_hand_.reset();
         return left;
     }
 
@@ -85,6 +90,7 @@ private:
     std::function<void()> wake_;
     std::mutex mutex_;
     ring<handed_over> waiting_;
+    std::optional<handed_over> in_hand_;  // out of `waiting_`; a producer may have its place
     std::size_t bytes_ = 0;
     bool awake_ = false;
     bool closed_ = false;
