@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What allocations_test.cpp counts, in place of `operator new`. One thread.
+// What allocations_test.cpp counts and lets fail, in place of `operator new`. One thread.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 namespace allocated {
 
 inline std::size_t ever = 0;  // allocations since the start
+inline std::size_t fails_in = 0;  // the how manyth from now fails; 0: none
 
 // Of blocks made while `watching`, those not freed yet.
 inline bool watching = false;

@@ -25,6 +25,7 @@ constexpr std::size_t front = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 static_assert(sizeof(block) <= front);
 
 void* allocate(std::size_t size, std::size_t alignment = front) noexcept {
+    if (allocated::fails_in != 0 && --allocated::fails_in == 0) return nullptr;
     const std::size_t room = (size + 2 * alignment - 1) / alignment * alignment;
     auto* const memory = static_cast<char*>(alignment == front ? std::malloc(room) : std::aligned_alloc(alignment, room));
     if (memory == nullptr) return nullptr;

@@ -60,7 +60,7 @@ public:
     void detach() noexcept;
     /// The session is over, with the position of the peer where it is known. Outcomes follow;
     /// what may be sent again returns to the queue. The positions of `in()` stay until the next
-    /// epoch begins, for a tombstone.
+    /// epoch begins, for a tombstone. Throws std::bad_alloc, and is to be called again.
     void end_epoch(std::optional<std::uint64_t> position, exception_view exceptions = {});
     /// The session is over, and so is the socket: what a tombstone tells goes into the store. Outcomes are the
     /// business of `out()`.
@@ -224,6 +224,7 @@ private:
     bool has_epoch_ = false;
     bool resuming_ = false;  // server: the present attach is not the session's first
     bool gap_seen_ = false;
+    bool end_logged_ = false;   // the record of the epoch's end is in the journal, its outcomes are not all
     bool peer_durable_ = false;
     bool peer_dedup_kept_ = false;
     bool echo_due_ = false;     // exceptions came: the next PING or PONG says that they are known

@@ -155,20 +155,21 @@ inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_me
     out_.set_part_size(parts ? options_.part_size : UINT64_MAX);
     in_.begin_epoch(speaks(feature::exceptions));
 }
-// HELLO waits for the outcomes as well as for the end itself.
+// HELLO waits for the outcomes as well as for the end itself. Where there was no memory for all of them this is called once
+// more, and the end is in the journal already: a store would take a second one for a contradiction.
 inline void endpoint::end_epoch(std::optional<std::uint64_t> position, exception_view exceptions) {
-    if (has_epoch_) (void)log_.add({.kind = record_kind::epoch_ended});
+    if (has_epoch_ && !end_logged_) (void)log_.add({.kind = record_kind::epoch_ended});
+    end_logged_ = has_epoch_;
     out_.end_epoch(position, options_.send_again && peer_dedup_kept_, exceptions);
     ended_lsn_ = log_.last();
     if (has_epoch_) ++epoch_serial_;
-    has_epoch_ = false;
-    gap_seen_ = false;
+    has_epoch_ = gap_seen_ = end_logged_ = false;
 }
 inline void endpoint::bury(std::optional<std::uint64_t> told) noexcept {
     if (!has_epoch_) return;
-    log_.bury(told);
+    if (!end_logged_) log_.bury(told);
     ++epoch_serial_;
-    has_epoch_ = false;
+    has_epoch_ = end_logged_ = false;
 }
 inline void endpoint::set_peer_limit(std::uint64_t bytes) noexcept {
     peer_max_message_ = bytes;
