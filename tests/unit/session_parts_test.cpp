@@ -212,3 +212,42 @@ TEST_CASE("rule 8: a peer that does not know parts gets whole messages, and may 
     hawser::append(frame, hawser::as_bytes("x"));
     CHECK(t.s.in(frame) == "close_link: the peer broke a rule of hawser.v1 1002");
 }
+TEST_CASE("rule 8: a session that comes from a store sends parts to a peer that knows them, and whole messages to another", "[session]") {
+    const bool knows_parts = GENERATE(true, false);
+    auto o = two_ends::options(session::side::client, feature::all, 4);
+    o.keep_records = true;
+    one_end first(o), second(o);
+    two_ends t(feature::all, knows_parts ? feature::all : feature::all & ~feature::parts, 4);
+    first.ep.attach_client();
+    session::envelope e;
+    session::hello h;
+    const auto asked = two_ends::frames(first);
+    REQUIRE_FALSE(session::decode(asked.at(0), e));
+    REQUIRE(session::decode(e, h));
+    REQUIRE_FALSE(t.s.ep.attach_hello(h, filled<16>(0xe1), filled<32>(0x70)));
+    for (const auto& f : two_ends::frames(t.s)) REQUIRE(first.in(f) == "established");
+    hawser::store_image image{.phase = hawser::epoch_phase::alive, .epoch = filled<16>(0xe1)};
+    image.state = first.ep.begin_commit().at(0).state;
+    // One has its number, the other waits.
+    image.next_counter = 3;
+    image.assigned = 1;
+    image.assigned_bytes = 10;
+    image.outbox.push_back({.counter = 1, .seq = 1, .bytes = 10, .written = true, .body = hawser::message::text("0123456789")});
+    image.outbox.push_back({.counter = 2, .body = hawser::message::text("abcdefghij")});
+    REQUIRE_FALSE(second.ep.restore(image, second.now));
+    second.ep.attach_client();
+    (void)two_ends::frames(second);
+    session::resumed r;
+    r.first_retained = r.next_seq = 1;
+    r.credit_messages = r.credit_bytes = 1000;
+    session::encode(second.buffer, r, true);
+    REQUIRE(second.in(second.buffer) == "resumed");
+    texts said;
+    for (auto more = two_ends::frames(second); !more.empty(); more = two_ends::frames(second))
+        for (auto& word : two_ends::words(more)) said.push_back(std::move(word));
+    if (knows_parts)
+        CHECK(said == texts{"ack 0 credit=1024/100000", "data 1 '0123' part@0", "data 1 '4567' part@4", "data 1 '89' last@8 text",
+                            "data 0 'abcd' part@0", "data 0 'efgh' part@4", "data 2 'ij' last@8 text ack_now"});
+    else
+        CHECK(said == texts{"ack 0 credit=1024/100000", "data 1 '0123456789' text", "data 2 'abcdefghij' text ack_now"});
+}

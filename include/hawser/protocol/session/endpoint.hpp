@@ -175,6 +175,7 @@ private:
     void open_with(opening frame, std::uint64_t after_lsn) noexcept;
     void begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages, std::uint64_t credit_bytes) noexcept;
     void set_peer_limit(std::uint64_t bytes) noexcept;
+    void agree_on_parts() noexcept;
     std::uint64_t log_epoch(const server_facts* facts = nullptr);
     void confirm();
     void forget_opening() noexcept { byte_vector().swap(head_); }  // longer than all that follow

@@ -151,8 +151,7 @@ inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_me
     ++epoch_serial_;
     log_.begin_epoch(epoch_);
     out_.begin_epoch(id_base, credit_messages, credit_bytes);
-    const bool parts = speaks(feature::parts) && options_.part_size > 0;
-    out_.set_part_size(parts ? options_.part_size : UINT64_MAX);
+    agree_on_parts();
     in_.begin_epoch(speaks(feature::exceptions));
 }
 // HELLO waits for the outcomes as well as for the end itself. Where there was no memory for all of them this is called once
@@ -174,6 +173,10 @@ inline void endpoint::bury(std::optional<std::uint64_t> told) noexcept {
 inline void endpoint::set_peer_limit(std::uint64_t bytes) noexcept {
     peer_max_message_ = bytes;
     out_.set_max_body(bytes);
+}
+inline void endpoint::agree_on_parts() noexcept {
+    const bool parts = speaks(feature::parts) && options_.part_size > 0;
+    out_.set_part_size(parts ? options_.part_size : UINT64_MAX);
 }
 inline std::uint64_t endpoint::log_epoch(const server_facts* facts) {
     if (!log_.keeps_records()) return log_.add(record_kind::epoch_begun, 0);

@@ -29,6 +29,7 @@ inline std::error_code endpoint::restore(store_image image, time_point now) {
     epoch_ = image.epoch;
     set_peer_limit(s.peer_max_message);
     has_epoch_ = true;
+    agree_on_parts();
     ++epoch_serial_;
     log_.begin_epoch(epoch_);
     const exception_view exceptions(as_bytes(image.exceptions));
