@@ -3,10 +3,18 @@
 // as a whole or not at all.
 #include "support/catch.hpp"
 
+#include <hawser/driver/use_driver.hpp>
+#include <hawser/testing/durable_store.hpp>
 #include <hawser/testing/stored_streams.hpp>
+#include <hawser/testing/virtual_driver.hpp>
 
+#include <asio/io_context.hpp>
+
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 using hawser::as_text;
 using hawser::message;
@@ -41,6 +49,55 @@ std::vector<record> only(record r) {
     list.push_back(std::move(r));
     return list;
 }
+std::vector<record> joined(std::vector<record> list, record last) {
+    list.push_back(std::move(last));
+    return list;
+}
+
+// What a process sees of a stream, or a later one finds.
+struct seen {
+    std::vector<std::string> waiting{}, rows{};
+    std::uint64_t accepted = 0;
+    std::size_t streams = 0;
+    friend bool operator==(const seen&, const seen&) = default;
+};
+seen of(stored_streams& s, const std::string& name) {
+    seen all{{}, s.rows(), s.image(name).accepted, s.size()};
+    for (const auto& m : s.image(name).outbox) all.waiting.emplace_back(m.body.text());
+    return all;
+}
+seen found(disk& d, const std::string& name) {
+    stored_streams next(d);
+    next.recover();
+    return of(next, name);
+}
+
+// A process with handles to the store of its machine.
+struct process {
+    struct handle final : hawser::store_client {
+        handle(process& p, const std::string& name) : opened(hawser::testing::durable_store(p.streams).open(p.net, *this, name)) {}
+        void on_loaded(std::error_code ec, hawser::store_image) override { result = ec; }
+        void on_committed(std::error_code ec) override { result = ec; }
+        std::unique_ptr<hawser::opened_store> opened;
+        std::optional<std::error_code> result;
+    };
+    explicit process(disk& d) : streams(std::make_shared<stored_streams>(d)) {}
+    // Without an error.
+    [[nodiscard]] bool load(handle& h) {
+        h.opened->load(origin);
+        return done(h);
+    }
+    [[nodiscard]] bool commit(handle& h, std::vector<record> list) {
+        h.opened->commit(std::move(list));
+        return done(h);
+    }
+    [[nodiscard]] bool done(handle& h) {
+        return net.run_until([&] { return h.result.has_value(); }) && !*std::exchange(h.result, std::nullopt);
+    }
+    asio::io_context context;
+    hawser::testing::virtual_driver& net{hawser::install_driver<hawser::testing::virtual_driver>(context, 1)};
+    std::shared_ptr<stored_streams> streams;
+};
 
 }  // namespace
 
@@ -90,7 +147,7 @@ TEST_CASE("simulated store on a disk: of a transaction that was not synchronised
         disk d(seed);
         stored_streams s(d);
         REQUIRE(!s.apply("a", only(enqueued(1, "durable"))));
-        stored_streams::staged on_its_way;
+        std::uint64_t on_its_way = 0;
         REQUIRE(!s.stage("a", only(enqueued(2, std::string(1'500, 'x'))), on_its_way));
         d.crash();
         s.recover();
@@ -131,4 +188,109 @@ TEST_CASE("simulated store on a disk: what its disk refuses was not committed") 
     CHECK(is_there(1));
     CHECK(!s.apply("a", only(enqueued(2, "two"))));
     CHECK(is_there(2));
+}
+
+TEST_CASE("simulated store on a disk: a handle that goes in the middle of a commit leaves no difference between process and disk") {
+    const auto after = std::chrono::milliseconds(GENERATE(0, 1, 2, 4));
+    const bool other_first = GENERATE(false, true);
+    CAPTURE(after.count(), other_first);
+    disk d(1);
+    process p(d);
+    p.streams->delay = hawser::milliseconds(3);  // written after half of it
+    std::optional<process::handle> goes(std::in_place, p, "a");
+    process::handle other(p, "b");
+    REQUIRE(p.load(*goes));
+    REQUIRE(p.load(other));
+    goes->opened->commit(joined(epoch_and(enqueued(1, "one")), accepted(1, "row")));
+    p.net.run_for(after);
+    goes.reset();
+    if (other_first) {
+        REQUIRE(p.commit(other, only(enqueued(1, "of another stream"))));
+        CHECK(of(*p.streams, "a") == found(d, "a"));
+    }
+    process::handle next(p, "a");
+    REQUIRE(p.load(next));
+    const seen now = of(*p.streams, "a");
+    CHECK(now == found(d, "a"));
+    // All of it or nothing.
+    const bool there = after.count() >= 2;
+    CHECK(now.waiting == (there ? std::vector<std::string>{"one"} : std::vector<std::string>{}));
+    CHECK(now.rows == (there ? std::vector<std::string>{"row"} : std::vector<std::string>{}));
+    CHECK(now.accepted == (there ? 1U : 0U));
+    REQUIRE(p.commit(next, only(enqueued(2, "two"))));
+    CHECK(of(*p.streams, "a") == found(d, "a"));
+    d.crash();
+    CHECK(of(*p.streams, "a") == found(d, "a"));
+}
+
+TEST_CASE("simulated store on a disk: rows have the order of their transactions, whoever goes meanwhile") {
+    disk d(1);
+    process p(d);
+    p.streams->delay = hawser::milliseconds(4);
+    std::optional<process::handle> goes(std::in_place, p, "a");
+    process::handle stays(p, "b");
+    REQUIRE(p.load(*goes));
+    REQUIRE(p.load(stays));
+    goes->opened->commit(epoch_and(accepted(1, "first")));
+    p.net.run_for(hawser::milliseconds(1));
+    stays.opened->commit(epoch_and(accepted(1, "second")));
+    p.net.run_for(hawser::milliseconds(2));
+    goes.reset();
+    REQUIRE(p.done(stays));
+    CHECK(p.streams->rows() == std::vector<std::string>{"first", "second"});
+    CHECK(of(*p.streams, "a") == found(d, "a"));
+}
+
+TEST_CASE("simulated store on a disk: a stream that is erased in the middle of a commit does not come back by it") {
+    disk d(1);
+    process p(d);
+    p.streams->delay = hawser::milliseconds(4);
+    process::handle h(p, "a"), other(p, "b");
+    REQUIRE(p.load(h));
+    REQUIRE(p.load(other));
+    h.opened->commit(only(enqueued(1, "one")));
+    p.net.run_for(hawser::milliseconds(3));
+    p.streams->erase("a");
+    (void)p.done(h);
+    REQUIRE(p.commit(other, only(enqueued(1, "x"))));
+    CHECK(p.streams->size() == 1);
+    CHECK(of(*p.streams, "b") == found(d, "b"));
+}
+
+TEST_CASE("simulated store on a disk: where a synchronisation fails, what others had on the way is nowhere") {
+    disk d(1);
+    process p(d);
+    p.streams->delay = hawser::milliseconds(4);
+    std::optional<process::handle> goes(std::in_place, p, "a");
+    process::handle stays(p, "b");
+    REQUIRE(p.load(*goes));
+    REQUIRE(p.load(stays));
+    goes->opened->commit(only(enqueued(1, "one")));
+    p.net.run_for(hawser::milliseconds(3));
+    goes.reset();
+    d.sync_fails = true;
+    CHECK_FALSE(p.commit(stays, only(enqueued(1, "two"))));
+    d.sync_fails = false;
+    CHECK(of(*p.streams, "a") == found(d, "a"));
+    CHECK(of(*p.streams, "b") == found(d, "b"));
+    CHECK(of(*p.streams, "a").waiting.empty());
+}
+
+TEST_CASE("simulated store in memory: a handle that goes in the middle of a commit takes it with it") {
+    asio::io_context context;
+    auto& net = hawser::install_driver<hawser::testing::virtual_driver>(context, 1);
+    const auto streams = std::make_shared<stored_streams>();
+    struct silent final : hawser::store_client {
+        void on_loaded(std::error_code, hawser::store_image) override {}
+        void on_committed(std::error_code) override {}
+    } nobody;
+    auto opened = hawser::testing::durable_store(streams).open(net, nobody, "a");
+    opened->commit(only(enqueued(1, "one")));
+    net.run_for(streams->delay * 2 / 3);
+    opened.reset();
+    net.run_for(streams->delay);
+    CHECK(streams->image("a").outbox.empty());
+    CHECK(streams->commits == 0);
+    REQUIRE(!streams->apply("a", only(enqueued(1, "again"))));
+    CHECK(streams->image("a").outbox.size() == 1);
 }

@@ -8,6 +8,7 @@
 #include <hawser/store/store.hpp>
 #include <hawser/testing/stored_streams.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -42,7 +43,10 @@ private:
     public:
         opened(driver& d, store_client& client, std::shared_ptr<stored_streams> s, std::string name)
             : driver_(d), client_(client), streams_(std::move(s)), name_(std::move(name)) {}
-        ~opened() override { streams_->close(name_, this); }
+        ~opened() override {
+            streams_->withdraw(ticket_);
+            streams_->close(name_, this);
+        }
         void load(const session::origin_id& fresh) override {
             fresh_ = fresh;
             loading_ = true;
@@ -78,10 +82,10 @@ private:
         }
         [[nodiscard]] std::error_code write() {
             if (!streams_->open(name_, this)) return errc::locked;
-            return streams_->stage(name_, records_, staged_);
+            return streams_->stage(name_, records_, ticket_);
         }
         [[nodiscard]] std::error_code execute() {
-            if (!loading_) return error_ ? error_ : streams_->finish(name_, std::move(staged_));
+            if (!loading_) return error_ ? error_ : streams_->finish(std::exchange(ticket_, 0));
             if (!streams_->open(name_, this)) return errc::locked;
             return streams_->begin_process(name_, fresh_);
         }
@@ -91,7 +95,7 @@ private:
         std::string name_;
         session::origin_id fresh_{};
         std::vector<session::record> records_;
-        stored_streams::staged staged_;
+        std::uint64_t ticket_ = 0;  // of what is written and not finished
         store_fault fault_ = store_fault::none;
         std::error_code error_;
         bool loading_ = false;

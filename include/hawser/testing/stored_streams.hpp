@@ -42,7 +42,8 @@ enum class store_fault : std::uint8_t {
 
 /// The streams of one machine, and a table of its application. In memory nothing is lost. On a disk each transaction is
 /// appended to a file and synchronised before it is told; a loss of power meanwhile may leave a part of it, which
-/// `recover` cuts off. Thread safety: none.
+/// `recover` cuts off. One that nobody waits for any more goes with the next that is synchronised, as it is in the file before
+/// that one. Thread safety: none.
 class stored_streams {
 public:
     /// In memory.
@@ -55,6 +56,7 @@ public:
         if (!log_) return;
         streams_.clear();
         rows_.clear();
+        on_their_way_.clear();
         if (log_->replay([this](byte_view entry) { redo(log_reader(entry)); })) ++torn_tails;
     }
 
@@ -93,6 +95,8 @@ public:
     // Where the disk is full the stream comes back, as the concept allows.
     void erase(const std::string& name) {
         streams_.erase(name);
+        for (auto& each : on_their_way_)
+            if (each.name == name) each.erased = true;
         if (log_) (void)log_->append(entry(entry_kind::erased, name).bytes);
     }
     [[nodiscard]] std::error_code begin_process(const std::string& name, const session::origin_id& fresh) {
@@ -103,13 +107,14 @@ public:
             w.text(as_text(origin));
             w.number(s.boots + 1);
             std::error_code ec = log_->append(w.bytes);
-            if (!ec) ec = log_->sync();
+            if (!ec) ec = sync();
             if (ec) return ec;
         }
         begin_process(s, origin, s.boots + 1);
         return {};
     }
-    [[nodiscard]] std::vector<stored_session> sessions() const {
+    [[nodiscard]] std::vector<stored_session> sessions() {
+        if (log_ && !on_their_way_.empty()) (void)sync();  // without it nothing is told of them
         std::vector<stored_session> all;
         for (const auto& [name, s] : streams_) {
             if (!name.starts_with(session_stream_prefix)) continue;
@@ -118,42 +123,40 @@ public:
         }
         return all;
     }
-    // A transaction on its way to the disk: written, and neither durable nor told.
-    struct staged {
-        store_image image;
-        std::vector<std::string> rows;
-        std::size_t records = 0;
-    };
-    // All or none, with what effects do.
-    [[nodiscard]] std::error_code stage(const std::string& name, const std::vector<session::record>& list, staged& next) {
-        next = {streams_[name].image, {}, list.size()};
+    // All or none, with what effects do: written, and neither durable nor told. `ticket` is what `finish` and `withdraw` ask for.
+    [[nodiscard]] std::error_code stage(const std::string& name, const std::vector<session::record>& list, std::uint64_t& ticket) {
+        staged next{++last_ticket_, name, latest(name), {}, list.size()};
         transaction tx(next.rows);
         for (const session::record& r : list)
             if (auto ec = apply(next.image, r, tx)) {
                 if (hawser::detail::planted(hawser::detail::bug::effect_apart)) append(next.rows);
                 return ec;
             }
-        if (!log_) return {};
-        log_writer w = entry(entry_kind::committed, name);
-        w.number(list.size());
-        for (const session::record& r : list) w.record(r);
-        w.number(next.rows.size());
-        for (const std::string& row : next.rows) w.text(row);
-        return log_->append(w.bytes);
-    }
-    [[nodiscard]] std::error_code finish(const std::string& name, staged&& next) {
-        if (log_ && !hawser::detail::planted(hawser::detail::bug::sync_skipped))
-            if (const auto ec = log_->sync()) return ec;
-        ++commits;
-        records += next.records;
-        append(next.rows);
-        streams_[name].image = std::move(next.image);
+        if (log_) {
+            log_writer w = entry(entry_kind::committed, name);
+            w.number(list.size());
+            for (const session::record& r : list) w.record(r);
+            w.number(next.rows.size());
+            for (const std::string& row : next.rows) w.text(row);
+            if (const auto ec = log_->append(w.bytes)) return ec;
+        }
+        ticket = next.ticket;
+        on_their_way_.push_back(std::move(next));
         return {};
     }
+    [[nodiscard]] std::error_code finish(std::uint64_t ticket) {
+        if (log_ && !hawser::detail::planted(hawser::detail::bug::sync_skipped)) return sync();
+        settle([&](const staged& each) { return log_ || each.ticket == ticket; });
+        return {};
+    }
+    // Nobody waits for it any more. What is in the log already stays on its way.
+    void withdraw(std::uint64_t ticket) noexcept {
+        if (!log_) std::erase_if(on_their_way_, [ticket](const staged& each) { return each.ticket == ticket; });
+    }
     [[nodiscard]] std::error_code apply(const std::string& name, const std::vector<session::record>& list) {
-        staged next;
-        const auto ec = stage(name, list, next);
-        return ec ? ec : finish(name, std::move(next));
+        std::uint64_t ticket = 0;
+        const auto ec = stage(name, list, ticket);
+        return ec ? ec : finish(ticket);
     }
     /// \endcond
 
@@ -164,6 +167,38 @@ private:
         std::uint32_t boots = 0;
         const void* user = nullptr;
     };
+    // A transaction between `stage` and `finish`.
+    struct staged {
+        std::uint64_t ticket = 0;
+        std::string name;
+        store_image image;
+        std::vector<std::string> rows;
+        std::size_t records = 0;
+        bool erased = false;  // its stream, meanwhile
+    };
+    [[nodiscard]] store_image latest(const std::string& name) {
+        for (auto each = on_their_way_.rbegin(); each != on_their_way_.rend(); ++each)
+            if (each->name == name && !each->erased) return each->image;
+        return streams_[name].image;
+    }
+    // The disk makes all durable that is in the file, whoever asks, or nothing: the memory follows, in the order of the file.
+    [[nodiscard]] std::error_code sync() {
+        const auto ec = log_->sync();
+        if (!ec) settle([](const staged&) { return true; });
+        else on_their_way_.clear();
+        return ec;
+    }
+    template <class Which>
+    void settle(Which which) {
+        for (staged& each : on_their_way_) {
+            if (!which(each)) continue;
+            ++commits;
+            records += each.records;
+            append(each.rows);
+            if (!each.erased) streams_[each.name].image = std::move(each.image);
+        }
+        std::erase_if(on_their_way_, which);
+    }
     enum class entry_kind : std::uint8_t { loaded, committed, erased };
     [[nodiscard]] static log_writer entry(entry_kind kind, const std::string& name) {
         log_writer w;
@@ -257,6 +292,8 @@ private:
 
     std::map<std::string, stream> streams_;
     std::vector<std::string> rows_;
+    std::vector<staged> on_their_way_;  // in the order of the file
+    std::uint64_t last_ticket_ = 0;
     std::optional<stored_log> log_;
 };
 
