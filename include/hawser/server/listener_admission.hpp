@@ -15,7 +15,7 @@ template <class P>
 void listener_core<P>::on_accept(stream_ptr accepted) {
     // The handshake is bounded too: a flood of connections that say nothing is cut here.
     if (pending_.size() + *lingering_refused_ >= options_.max_connections) return accepted->abort();
-    auto place = addresses_.enter(accepted->remote_address());
+    auto place = addresses_.enter(network_of(accepted->remote_address()));
     if (addresses_.is_far_over(place)) return accepted->abort();
     if (options_.tls) {
         std::error_code ec;

@@ -12,6 +12,7 @@
 #include <hawser/server/dedup_table.hpp>
 #include <hawser/server/drain_options.hpp>
 #include <hawser/server/listener_options.hpp>
+#include <hawser/server/network_of.hpp>
 #include <hawser/server/resume_guard.hpp>
 
 #include <list>
@@ -171,7 +172,7 @@ private:
     struct pending final : wire_owner {
         pending(listener_core& c, stream_ptr accepted) : core(c) {
             wire_ = std::make_unique<wire>(c.driver_, *c.socket_options_, static_cast<wire_owner&>(*this), std::move(accepted));
-            address = wire_->remote_address();
+            network = network_of(wire_->remote_address());
         }
         void on_wire_request(wire& w, const ws::upgrade_request& request) override { core.answer(*this, w, request); }
         void on_wire_open(wire& w) override {
@@ -190,7 +191,7 @@ private:
 
         listener_core& core;
         std::unique_ptr<wire> wire_;
-        std::string address;
+        std::string network;
         std::string principal;
         // A first frame that has to wait: for the list of stored sessions, or for the session with this serial. Or its answer.
         byte_vector held;

@@ -48,7 +48,8 @@ struct listener_options {
     /// that clients come back one after the other when a server was restarted.
     std::uint32_t max_handshakes_per_second = 0;
     /// Connections per address, those in their handshake included; 0: no limit. Beyond it 429 with Retry-After, beyond
-    /// twice as many a reset. Leave it off behind a proxy, which has one address for all.
+    /// twice as many a reset. Of IPv6 a network of 64 bits counts as one address, here and for RESUMEs. Leave it off behind a
+    /// proxy, which has one address for all.
     std::size_t max_connections_per_address = 0;
     /// Values of Origin that may come in, such as "https://example.com"; empty: all. Another gets 403. Without Origin
     /// it is no browser, and may come in: who that is, `authorize` decides.

@@ -90,7 +90,7 @@ void listener_core<P>::resume(pending& p, const session::resume& r, byte_view fr
         return load(*d.record);
     }
     if (d.answer.reason == session::resume_failure::unknown) {
-        const bool address = address_guard_.permit_failure(p.address, now);
+        const bool address = address_guard_.permit_failure(p.network, now);
         const bool principal = principal_guard_.permit_failure(p.principal, now);
         if (!address || !principal) return refuse(p, close_code::try_again_later);
     }
