@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// What a driver keeps in lists without owning it: work for the end of a turn, holders of handlers,
-/// what could not be posted.
+/// handlers on their way to their call.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
+#include <utility>
 
 namespace hawser::inline v0 {
 
@@ -66,20 +68,46 @@ private:
     departing* next_ = nullptr;
 };
 
-/// Something that could not be posted for want of memory. See `driver::postpone`.
-class unposted {
+/// A handler on its way to its call. See `driver::call_soon` and `driver::postpone`.
+class pending_call {
 public:
-    /// Once more.
+    /// To its executor, once more.
     virtual void post() = 0;
+    /// On the driver's strand, which is its executor. May throw what the handler throws.
+    virtual void call() = 0;
     /// The io_context is being destroyed.
     virtual void abandon() noexcept = 0;
 
 protected:
-    virtual ~unposted() = default;
+    virtual ~pending_call() = default;
 
 private:
-    friend class driver;
-    unposted* next_ = nullptr;
+    friend class call_list;
+    pending_call* next_ = nullptr;
+};
+
+/// First in, first out. Intrusive.
+class call_list {
+public:
+    void push(pending_call& c) noexcept {
+        c.next_ = nullptr;
+        *tail_ = &c;
+        tail_ = &c.next_;
+        ++size_;
+    }
+    /// Precondition: it is not empty.
+    [[nodiscard]] pending_call& pop() noexcept {
+        pending_call& c = *std::exchange(head_, head_->next_);
+        if (!head_) tail_ = &head_;
+        --size_;
+        return c;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    pending_call* head_ = nullptr;
+    pending_call** tail_ = &head_;
+    std::size_t size_ = 0;
 };
 
 }  // namespace hawser::inline v0

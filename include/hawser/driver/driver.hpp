@@ -86,12 +86,16 @@ public:
         wheel_.arm(timer, deadline);
         if (deadline < wakeup_) wake_at(deadline);
     }
-    /// Posts `u` again a little later. It belongs to the driver until then.
-    void postpone(unposted& u) noexcept {
-        u.next_ = nullptr;
-        *unposted_tail_ = &u;
-        unposted_tail_ = &u.next_;
-        if (!retry_.armed()) arm(retry_, add_saturated(now(), milliseconds{10}));
+    /// Posts `c` again a little later, for want of memory. It belongs to the driver until then.
+    void postpone(pending_call& c) noexcept {
+        unposted_.push(c);
+        retry_later();
+    }
+    /// Calls `c` on the strand, soon and never inside this call; in order, all that are due in one handler of Asio's, so
+    /// that none takes memory. It belongs to the driver until then.
+    void call_soon(pending_call& c) noexcept {
+        due_.push(c);
+        post_due();
     }
 
     /// Runs `task` when the present turn ends; outside of a turn, soon. Repeating it is harmless.
@@ -170,7 +174,8 @@ public:
             a.abandon();
         }
         retry_.cancel();
-        for (unposted* u = take_unposted(); u;) std::exchange(u, u->next_)->abandon();
+        for (call_list* list : {&unposted_, &due_})
+            while (list->size() > 0) list->pop().abandon();
         release();
     }
 
@@ -205,12 +210,36 @@ private:
         wakeup_ = when;
         schedule_wakeup(when);
     }
-    [[nodiscard]] unposted* take_unposted() noexcept {
-        unposted_tail_ = &unposted_;
-        return std::exchange(unposted_, nullptr);
+    void retry_later() noexcept {
+        if (!retry_.armed()) arm(retry_, add_saturated(now(), milliseconds{10}));
     }
     void on_retry(time_point) {
-        for (unposted* u = take_unposted(); u;) std::exchange(u, u->next_)->post();
+        for (std::size_t n = unposted_.size(); n > 0; --n) unposted_.pop().post();
+        if (due_.size() > 0) post_due();
+    }
+    void post_due() noexcept {
+        if (due_posted_) return;
+        try {
+            asio::post(executor_, detail::with_memory(due_memory_, [this] { call_due(); }));
+            due_posted_ = true;
+        } catch (const std::bad_alloc&) {
+            retry_later();
+        }
+    }
+    // What a handler throws leaves the host's `run()`, and what a handler stops stays stopped: the others wait.
+    void call_due() {
+        struct rest {
+            driver& d;
+            ~rest() {
+                if (d.due_.size() > 0 && d.alive_) d.post_due();
+            }
+        };
+        due_posted_ = false;
+        const rest later{*this};
+        for (std::size_t n = due_.size(); n > 0 && due_.size() > 0; --n) {
+            due_.pop().call();
+            if (n > 1 && executor_.get_inner_executor().context().stopped()) return;
+        }
     }
     // Called by a destructor.
     void end_turn() noexcept {
@@ -279,8 +308,10 @@ private:
     std::vector<byte_vector> spare_;
     spare_blocks blocks_;
     detail::handler_memory turn_memory_;
-    unposted* unposted_ = nullptr;
-    unposted** unposted_tail_ = &unposted_;
+    call_list unposted_;
+    call_list due_;
+    bool due_posted_ = false;
+    detail::handler_memory due_memory_;
     timer_node retry_{this, on_timer<&driver::on_retry>};
 };
 

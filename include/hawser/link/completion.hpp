@@ -3,10 +3,12 @@
 /// A waiting operation of the application: its handler, type-erased.
 #pragma once
 
+#include <hawser/core/detail/recycling.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/driver/driver.hpp>
 #include <hawser/link/failure.hpp>
 
+#include <asio/any_io_executor.hpp>
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
@@ -20,6 +22,7 @@
 #include <new>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 namespace hawser::inline v0::detail {
@@ -72,13 +75,25 @@ struct no_result<outcome> {
     [[nodiscard]] static outcome make() noexcept { return outcome::refused; }
 };
 
+template <class Executor>
+[[nodiscard]] bool is_strand_of(const driver& d, const Executor& e) noexcept {
+    if constexpr (std::is_same_v<Executor, driver::executor_type>) {
+        return e == d.executor();
+    } else if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+        const auto* strand = e.template target<driver::executor_type>();
+        return strand && *strand == d.executor();
+    } else {
+        return false;
+    }
+}
+
 /// Holds one handler until it is completed, exactly once, or destroyed. Completing posts it to
 /// its associated executor (the driver's where it has none), never inside the call that completes;
 /// the memory is back before the handler is called. Completing never fails: where there is no memory
 /// to post, that is tried again later. While it waits, its executor has work.
 template <class... Args>
 class completion {
-    struct base : unposted {
+    struct base : pending_call {
         virtual void complete(Args... args) = 0;
         virtual void destroy() noexcept = 0;
         void release() noexcept {
@@ -92,11 +107,12 @@ class completion {
     struct holder final : base {
         using executor_type = asio::associated_executor_t<Handler, driver::executor_type>;
         using allocator_type =
-            typename std::allocator_traits<asio::associated_allocator_t<Handler>>::template rebind_alloc<holder>;
+            typename std::allocator_traits<asio::associated_allocator_t<Handler, recycling_allocator<char>>>::template rebind_alloc<holder>;
 
         holder(Handler h, Delivery d, driver& runtime)
             : handler(std::move(h)), delivery(std::move(d)),
-              work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime) {}
+              work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime),
+              on_strand(is_strand_of(runtime, work.get_executor())) {}
 
         // What is posted: a reference, so that nothing is lost where posting fails.
         struct posted {
@@ -117,7 +133,8 @@ class completion {
         void complete(Args... args) override {
             delivery.put(args...);
             arguments.emplace(std::move(args)...);
-            post();
+            if (on_strand) owner.call_soon(*this);
+            else post();
         }
         void post() override {
             try {
@@ -128,7 +145,7 @@ class completion {
             this->release();
         }
         void abandon() noexcept override { this->release(); }
-        void call() {
+        void call() override {
             Handler h(std::move(handler));
             Delivery d(std::move(delivery));
             std::tuple<Args...> a(std::move(*arguments));
@@ -137,12 +154,12 @@ class completion {
             std::apply(std::move(h), std::move(a));
         }
         void destroy() noexcept override {
-            allocator_type allocator(asio::get_associated_allocator(handler));
+            allocator_type allocator(asio::get_associated_allocator(handler, recycling_allocator<char>()));
             std::destroy_at(this);
             std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
         }
         static holder* make(Handler h, Delivery d, driver& runtime) {
-            allocator_type allocator(asio::get_associated_allocator(h));
+            allocator_type allocator(asio::get_associated_allocator(h, recycling_allocator<char>()));
             holder* memory = std::allocator_traits<allocator_type>::allocate(allocator, 1);
             return std::construct_at(memory, std::move(h), std::move(d), runtime);
         }
@@ -151,6 +168,7 @@ class completion {
         [[no_unique_address]] Delivery delivery;
         asio::executor_work_guard<executor_type> work;
         driver& owner;
+        bool on_strand;  // so is the handler's executor
         std::optional<std::tuple<Args...>> arguments;
     };
 
