@@ -95,6 +95,12 @@ def session_lines(p):
             for work, pair in p.items()]
 
 
+def compression_lines(p):
+    others = ", ".join(f"{name} {figure(pair['second_us'])} us, ratio {pair['ratio']:.2f}"
+                       for name, pair in ((f"{n} compressed" if n != "plain" else "without", v) for n, v in p.items()))
+    return [f"permessage-deflate, 1 KiB of JSON / 50 / 16: {figure(p['plain']['first_us'])} us; {others}."]
+
+
 def metrics_lines(p):
     return [f"Counting metrics, 20 B / 50 / 16: {figure(p['first_us'])} us, without {figure(p['second_us'])}, ratio {p['ratio']:.2f}."]
 
@@ -142,7 +148,7 @@ def durable_lines(p):
             f"SQLite alone in the same batches {p['bare_per_second']:,.0f}; both ends on disk {p['both_ends_per_second']:,.0f}."]
 
 
-PART_LINES = {"fan_out": fan_out_lines, "pieces": piece_lines, "sessions": session_lines, "metrics": metrics_lines, "memory": memory_lines,
+PART_LINES = {"fan_out": fan_out_lines, "pieces": piece_lines, "sessions": session_lines, "compression": compression_lines, "metrics": metrics_lines, "memory": memory_lines,
               "heartbeats": heartbeat_lines, "allocations": allocation_lines, "threads": thread_lines, "tls": tls_lines,
               "dedup": dedup_lines, "links": link_lines, "durable": durable_lines}
 

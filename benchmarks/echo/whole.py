@@ -55,6 +55,20 @@ def sessions(a, build):
     return {work.name: paired(a.rounds, lambda: session(work), lambda: plain(work)) for work in (MIDDLE, SINGLE, SMALL)}
 
 
+def compression(a, build):
+    """JSON, compressed both ways at the default level with context takeover, against the same without, and against the reference."""
+    client = Load(build, "bench_client")
+    plain = lambda extra: lambda server: client.run(server, MIDDLE, a.seconds, verify_every=None, extra=("--json", *extra))
+    squeezed = plain(("--deflate",))
+    ours = Server("hawser", (str(build / "examples/echo_server"), "--port", "{port}", "--api", "on_message", "--deflate"))
+    beast = build / "benchmarks/beast"
+    result = {"plain": paired(a.rounds, lambda: squeezed(ours), lambda: plain(())(ours))}
+    if beast.exists():
+        other = Server(REFERENCE, (str(beast), "{port}", "deflate"))
+        result[REFERENCE] = paired(a.rounds, lambda: squeezed(ours), lambda: squeezed(other))
+    return result
+
+
 def metrics(a, build):
     load = Load(build)
     run = lambda sink: load.run(our_server(build, "--metrics", sink), SMALL, a.seconds)
@@ -209,7 +223,7 @@ def durable(a, build):
     return program_json(build, "durable_bench", "--json", *(("--rounds", "1", "--milliseconds", "200") if a.quick else ()))
 
 
-PARTS = {part.__name__: part for part in (fan_out, pieces, sessions, metrics, memory, heartbeats, allocations, threads, tls, dedup, links, durable)}
+PARTS = {part.__name__: part for part in (fan_out, pieces, sessions, compression, metrics, memory, heartbeats, allocations, threads, tls, dedup, links, durable)}
 
 
 def measure_whole(a):

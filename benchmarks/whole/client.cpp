@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// bench_client: loads an echo server with our own sockets, plain or in hawser.v1 sessions, which hawser_load does not
-// speak; or holds idle ones. One line of JSON with the names that hawser_load has.
+// bench_client: loads an echo server with our own sockets, plain, compressing (--deflate, JSON that is not twice the same in
+// a connection's window) or in hawser.v1 sessions, which hawser_load does not speak; or holds idle ones. One line of JSON with the names that hawser_load has.
+#include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 
 #include "../../examples/support/arguments.hpp"
@@ -15,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include <sched.h>
@@ -26,17 +28,19 @@ struct settings {
     std::uint16_t port = 0;
     std::size_t connections = 0, depth = 0, size = 0;
     long window_ms = 0, warmup_ms = 0, server_pid = 0, core = -1;
-    bool session = false, idle = false;
+    bool session = false, idle = false, deflate = false, json = false;
 };
 
 settings read(int argc, char** argv) {
     examples::arguments args(argc, argv,
                              "bench_client --port P --server-pid PID [--connections N] [--depth N] [--size BYTES] [--milliseconds N]\n"
-                             "  [--warmup N] [--core N] [--session] [--idle]",
-                             {"--session", "--idle"});
+                             "  [--warmup N] [--core N] [--session] [--idle] [--json] [--deflate]",
+                             {"--session", "--idle", "--json", "--deflate"});
     settings s;
     s.session = args.flag("--session");
     s.idle = args.flag("--idle");
+    s.json = args.flag("--json");
+    s.deflate = args.flag("--deflate");
     s.port = static_cast<std::uint16_t>(args.number("--port", 9001, 1, 65535));
     s.connections = static_cast<std::size_t>(args.number("--connections", 1, 1, 100'000));
     s.depth = static_cast<std::size_t>(args.number("--depth", 1, 1, 1000));
@@ -55,9 +59,15 @@ std::uint64_t now_ns() {
 
 class generator {
 public:
-    explicit generator(const settings& s) : settings_(s), content_(s.size, std::byte{'x'}) {
+    explicit generator(const settings& s) : settings_(s) {
+        hawser::xoshiro256 rng(7);
+        // More than a window of 32 KiB holds, in turn.
+        const std::size_t many = s.json ? 128 * 1024 / s.size + 1 : 1;
+        for (std::size_t i = 0; i < many; ++i) contents_.push_back(s.json ? trades(s.size, rng) : std::string(s.size, 'x'));
+        kind_ = s.json ? hawser::message_kind::text : hawser::message_kind::binary;
         auto o = s.session ? hawser::options::reliable() : hawser::options::plain();
         o.heartbeat.ping_interval = std::chrono::hours{1};
+        if (s.deflate) o.compression = hawser::deflate();
         options_ = std::make_shared<const hawser::options>(o);
     }
     void run() {
@@ -80,7 +90,20 @@ private:
     struct peer {
         std::optional<hawser::resilient_socket<>> socket;
         hawser::ring<std::uint64_t> sent;
+        std::size_t next = 0;
     };
+    // A feed of trades, cut to `size`.
+    static std::string trades(std::size_t size, hawser::xoshiro256& rng) {
+        static const char* const symbols[] = {"BTC-USD", "ETH-USD", "EUR-USD", "SOL-USD", "XRP-EUR"};
+        std::string all;
+        while (all.size() < size) {
+            const auto below = [&](std::uint64_t limit) { return std::to_string(rng() % limit); };
+            all += R"({"type":"trade","symbol":")" + std::string(symbols[rng() % 5]) + R"(","price":)" + below(90'000) + "." + below(100) +
+                   R"(,"size":)" + below(50) + "." + below(10'000) + R"(,"id":)" + below(1'000'000'000) + "},";
+        }
+        all.resize(size);
+        return all;
+    }
     void connect() {
         peer& p = peers_.emplace_back();
         p.socket.emplace(context_, options_);
@@ -98,7 +121,8 @@ private:
     }
     void send(peer& p) {
         p.sent.push_back(now_ns());
-        if (!p.socket->try_send(hawser::message_view{.bytes = content_})) lost_ = true;
+        const std::string& content = contents_[p.next++ % contents_.size()];
+        if (!p.socket->try_send(hawser::message_view{.bytes = hawser::as_bytes(content), .kind = kind_})) lost_ = true;
     }
     template <class Done>
     void wait(Done done, std::chrono::seconds limit, const char* otherwise) {
@@ -127,7 +151,8 @@ private:
     }
 
     settings settings_;
-    hawser::byte_vector content_;
+    std::vector<std::string> contents_;
+    hawser::message_kind kind_ = hawser::message_kind::binary;
     std::shared_ptr<const hawser::options> options_;
     asio::io_context context_{1};
     std::list<peer> peers_;

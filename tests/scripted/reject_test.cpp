@@ -240,6 +240,33 @@ TEST_CASE("rule 6: a peer that does not know rejections is told acknowledged, an
     CHECK(w.at_server.value(hawser::counter::rejections_untold) == 1);
 }
 
+TEST_CASE("rule 6: a text of a session that is not UTF-8 is not handed over; its sender is told rejected, and those behind it pass") {
+    const auto mode = GENERATE(hawser::acceptance_mode::on_hand_off, hawser::acceptance_mode::on_processed);
+    const auto features = GENERATE(hawser::session::feature::all, hawser::session::feature::all & ~hawser::session::feature::exceptions);
+    const bool large = GENERATE(false, true);
+    pair_of w(mode, features);
+    std::vector<std::string> got;
+    w.on_accept = [&](hawser::resilient_socket<counting>& s) {
+        s.on_message([&](const hawser::message_view& m) {
+            got.emplace_back(m.text());
+            s.ack(m);
+        });
+    };
+    const std::string wrong = std::string(large ? 200'000 : 0, 'x') + "\xc3";  // what follows it is missing
+    w.client.connect(url);
+    REQUIRE(w.client.try_send("before"));
+    REQUIRE(w.client.try_send(message::text(wrong)));
+    REQUIRE(w.client.try_send(message::binary(hawser::as_bytes("\xc3"))));  // as bytes it is right
+    REQUIRE(w.client.try_send("behind"));
+    REQUIRE(w.net.run_until([&] { return w.outcomes.size() == 4; }, 10s));
+    CHECK(got == std::vector<std::string>{"before", "\xc3", "behind"});
+    const bool told = (features & hawser::session::feature::exceptions) != 0;
+    CHECK(w.outcomes[2] == (told ? outcome::rejected : outcome::acknowledged));
+    CHECK(w.at_server.value(hawser::counter::rejections_untold) == (told ? 0 : 1));
+    for (const std::uint64_t n : {1u, 3u, 4u}) CHECK(w.outcomes[n] == outcome::acknowledged);
+    CHECK(w.net.connections().size() == 1);
+}
+
 TEST_CASE("rule 8: a large message travels in parts between whole sockets, also through a cut") {
     pair_of w(hawser::acceptance_mode::on_hand_off);
     std::string got;

@@ -339,4 +339,8 @@ TEST_CASE("rule 1: a datagram has no number and changes no position", "[session]
     CHECK(s.out().empty());
     const auto head = s.ep.datagram_head(hawser::message::text("hi"));
     CHECK(hex(head) == "0a02");
+    SECTION("as a text it is UTF-8, as bytes it need not be") {
+        CHECK(s.in(from_hex("0a00c3")) == "datagram '\xc3'");
+        CHECK(s.in(from_hex("0a02c3")) == "close_link: text is not valid UTF-8 1007");
+    }
 }

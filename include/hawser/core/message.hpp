@@ -93,8 +93,8 @@ class message {
 public:
     message() noexcept = default;
 
-    /// A text message. `text` must be UTF-8: the peer closes the connection with 1007 if not.
-    /// Throws std::bad_alloc.
+    /// A text message. `text` must be UTF-8. If not, the peer closes a plain connection with 1007; in a session it refuses the
+    /// message, whose outcome is `rejected`. Throws std::bad_alloc.
     [[nodiscard]] static message text(std::string_view text) {
         return copy(as_bytes(text), message_kind::text);
     }

@@ -32,7 +32,7 @@ namespace hawser::inline v0 {
 /// XXH3-64 of `bytes`, the same value on every platform. A checksum and an index; not a
 /// message authentication code, and a peer can make collisions on purpose.
 [[nodiscard]] inline std::uint64_t xxh3_64(byte_view bytes) noexcept {
-#if HAWSER_X86_KERNELS && !defined(__AVX2__)
+#if HAWSER_X86_KERNELS
     if (bytes.size() >= detail::xxh3_avx2::min_size && detail::best_simd() == detail::simd::avx2) return detail::xxh3_avx2::hash(bytes);
 #endif
     return XXH3_64bits(bytes.data(), bytes.size());

@@ -329,6 +329,8 @@ private:
     [[nodiscard]] message own(ready_message m);
     void took_responsibility(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
     void rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id);
+    void tell_rejected(std::uint64_t epoch_serial, std::uint64_t seq);
+    void refuse_text(const session::action& a);
     void accept_previous();
     void forget_previous(std::uint64_t seq, std::uint64_t epoch_serial) noexcept;
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hawser/link/link.hpp>
+#include <hawser/protocol/ws/utf8.hpp>
 
 #include <mutex>
 #include <new>
@@ -203,6 +204,7 @@ template <class P>
 void link<P>::deliver(const session::action& a) {
     if (a.transfer) return deliver_transfer(a);
     count_received(a.payload.size());
+    if (a.text && !ws::is_utf8(a.payload)) return refuse_text(a);
     const auto kind = a.text ? message_kind::text : message_kind::binary;
     const std::uint64_t serial = session_->epoch_serial();
     if ((!on_message_ && !transactional()) || held_ || !ready_.empty() ||
@@ -215,6 +217,13 @@ void link<P>::deliver(const session::action& a) {
     if (orphaned || handler_broke()) return;
     if (options_->acceptance == acceptance_mode::on_hand_off && rejected_seq_ != a.seq)
         took_responsibility(serial, a.seq, a.id);
+}
+
+// It was sent as text and is none. Closing the link would not help: it would come again with the next one, for ever.
+template <class P>
+void link<P>::refuse_text(const session::action& a) {
+    objects_.logger.log(log_level::warning, "text_refused", {{"seq", std::to_string(a.seq)}, {"why", "it is not UTF-8"}});
+    tell_rejected(session_->epoch_serial(), a.seq);
 }
 
 // A copy of a message that the application has already: not handed over again, and accepted when
@@ -440,6 +449,10 @@ template <class P>
 void link<P>::rejected(std::uint64_t epoch_serial, std::uint64_t seq, const message_id& id) {
     rejected_seq_ = seq;
     if (options_->acceptance == acceptance_mode::on_processed) dedup_->reject(id);
+    tell_rejected(epoch_serial, seq);
+}
+template <class P>
+void link<P>::tell_rejected(std::uint64_t epoch_serial, std::uint64_t seq) {
     if (!session_ || session_->epoch_serial() != epoch_serial || seq <= session_->in().accepted()) return;
     session_->finish(epoch_serial, seq, driver_.now(), outcome::rejected);
     driver_.defer(*this);

@@ -5,6 +5,7 @@
 
 #include <hawser/core/planted.hpp>
 #include <hawser/protocol/session/endpoint.hpp>
+#include <hawser/protocol/ws/utf8.hpp>
 
 namespace hawser::inline v0 {
 namespace session {
@@ -195,6 +196,7 @@ inline action endpoint::on_datagram(byte_view frame, const envelope& e) {
     if (phase_ != phase::attached) return fail(errc::session_protocol);
     if (auto ec = verify(frame, e, e.body)) return fail(ec, close_code::bad_checksum);
     if (e.body.size() > options_.max_message_size) return fail(errc::message_too_big, close_code::message_too_big);
+    if (e.has(flag::text) && !ws::is_utf8(e.body)) return fail(errc::invalid_utf8, close_code::invalid_payload);
     action a = simple(action::kind::datagram);
     a.text = e.has(flag::text);
     a.payload = e.body;
