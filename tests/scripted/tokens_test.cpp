@@ -16,7 +16,9 @@
 #include <asio/use_future.hpp>
 
 #include <chrono>
+#include <cstdlib>
 #include <future>
+#include <memory>
 
 using namespace support;
 using hawser::message;
@@ -255,6 +257,61 @@ TEST_CASE("tokens: memory comes from the handler's allocator, and is back before
     }
 }
 
+namespace {
+// A handler that owns what its allocator allocates from: moved from, it has none.
+struct arena {
+    int blocks = 0;
+};
+template <class T>
+struct arena_allocator {
+    using value_type = T;
+    explicit arena_allocator(arena* a) noexcept : from(a) {}
+    template <class U>
+    arena_allocator(const arena_allocator<U>& other) noexcept : from(other.from) {}
+    T* allocate(std::size_t n) {
+        ++from->blocks;
+        return std::allocator<T>().allocate(n);
+    }
+    void deallocate(T* p, std::size_t n) noexcept {
+        if (!from) std::abort();
+        --from->blocks;
+        std::allocator<T>().deallocate(p, n);
+    }
+    friend bool operator==(const arena_allocator&, const arena_allocator&) = default;
+    arena* from;
+};
+struct owning_handler {
+    using allocator_type = arena_allocator<char>;
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(memory.get()); }
+    void operator()(std::error_code) { *left = memory->blocks; }
+    std::shared_ptr<arena> memory;
+    int* left;
+};
+struct alignas(64) aligned_content {
+    char bytes[64] = {};
+};
+}  // namespace
+
+TEST_CASE("tokens: memory goes back to the handler's allocator where the handler owns that") {
+    world w;
+    hawser::resilient_socket<> s(w.context, quick(hawser::options::plain()));
+    int left = -1;
+    s.async_wait_open(owning_handler{std::make_shared<arena>(), &left});
+    s.close();
+    w.net.run_for(1s);
+    CHECK(left == 0);
+}
+TEST_CASE("tokens: a handler with content that is aligned to a cache line") {
+    world w;
+    hawser::resilient_socket<> s(w.context, quick(hawser::options::plain()));
+    bool is_aligned = false;
+    s.async_wait_open([content = aligned_content(), &is_aligned](std::error_code) {
+        is_aligned = reinterpret_cast<std::uintptr_t>(&content) % alignof(aligned_content) == 0;
+    });
+    s.close();
+    w.net.run_for(1s);
+    CHECK(is_aligned);
+}
 TEST_CASE("tokens: an operation that is destroyed with the io_context gives its memory back uncalled") {
     ledger book;
     int calls = 0;

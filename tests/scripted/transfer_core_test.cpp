@@ -4,6 +4,9 @@
 #include "support/transfers.hpp"
 
 #include <deque>
+#include <memory>
+#include <optional>
+#include <string>
 
 using namespace support;
 using hawser::message;
@@ -192,6 +195,42 @@ TEST_CASE("transfer: nothing of the application is called once its object is gon
         CHECK(called == before);
         CHECK(s.done);
     }
+}
+
+TEST_CASE("transfer: the transfers may be destroyed inside of their own callbacks, which go on with what they hold") {
+    const auto which = GENERATE(0, 1, 2, 3);
+    CAPTURE(which);
+    receiving_world<> w;
+    const auto held = std::make_shared<std::string>(100, 'h');
+    std::string seen;
+    hawser::resilient_socket<> socket(w.context, with_transfers());
+    std::optional<hawser::transfers<>> out;
+    const auto let_go = [&seen, held](auto gone) {
+        gone();
+        seen = *held;
+    };
+    auto at_sender = inline_options();
+    if (which == 0) at_sender.on_progress = [=, &out](const hawser::transfer_progress&) { let_go([&] { out.reset(); }); };
+    if (which == 1) w.settings.on_progress = [=, &w](const hawser::transfer_progress&) { let_go([&] { w.receivers.clear(); }); };
+    if (which == 2) w.settings.on_received = [=, &w](const hawser::transfer_report&) { let_go([&] { w.receivers.clear(); }); };
+    if (which == 3)
+        w.settings.on_offer = [=, &w](const hawser::transfer_offer&, std::string&) {
+            let_go([&] { w.receivers.clear(); });
+            return std::unique_ptr<hawser::transfer_sink>();
+        };
+    out.emplace(socket, at_sender);
+    socket.connect(url);
+    w.net.run_for(1s);
+    REQUIRE(w.receivers.size() == 1);
+    sent s;
+    out->async_send_stream(std::make_unique<memory_source>(pattern(300'000)), {.name = "x", .key = key(1)}, s.handler());
+    w.net.run_for(10s);
+    CHECK(s.done);
+    CHECK(seen == *held);
+    at_sender = {};
+    w.settings = {};
+    // Nobody keeps what the callbacks held: what is left is this test's and `let_go`'s.
+    CHECK(held.use_count() == 2);
 }
 
 TEST_CASE("transfer: an exception out of a callback is one of a handler") {

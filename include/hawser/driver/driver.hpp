@@ -16,8 +16,10 @@
 #include <hawser/driver/timing_wheel.hpp>
 
 #include <asio/dispatch.hpp>
+#include <asio/execution/context.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/query.hpp>
 #include <asio/strand.hpp>
 
 #include <atomic>
@@ -238,7 +240,7 @@ private:
         const rest later{*this};
         for (std::size_t n = due_.size(); n > 0 && due_.size() > 0; --n) {
             due_.pop().call();
-            if (n > 1 && executor_.get_inner_executor().context().stopped()) return;
+            if (n > 1 && asio::query(executor_.get_inner_executor(), asio::execution::context).stopped()) return;
         }
     }
     // Called by a destructor.

@@ -109,8 +109,8 @@ class completion {
         using allocator_type =
             typename std::allocator_traits<asio::associated_allocator_t<Handler, recycling_allocator<char>>>::template rebind_alloc<holder>;
 
-        holder(Handler h, Delivery d, driver& runtime)
-            : handler(std::move(h)), delivery(std::move(d)),
+        holder(Handler h, Delivery d, driver& runtime, const allocator_type& a)
+            : memory(a), handler(std::move(h)), delivery(std::move(d)),
               work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime),
               on_strand(is_strand_of(runtime, work.get_executor())) {}
 
@@ -154,16 +154,17 @@ class completion {
             std::apply(std::move(h), std::move(a));
         }
         void destroy() noexcept override {
-            allocator_type allocator(asio::get_associated_allocator(handler, recycling_allocator<char>()));
+            allocator_type allocator(std::move(memory));
             std::destroy_at(this);
             std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
         }
         static holder* make(Handler h, Delivery d, driver& runtime) {
             allocator_type allocator(asio::get_associated_allocator(h, recycling_allocator<char>()));
-            holder* memory = std::allocator_traits<allocator_type>::allocate(allocator, 1);
-            return std::construct_at(memory, std::move(h), std::move(d), runtime);
+            holder* place = std::allocator_traits<allocator_type>::allocate(allocator, 1);
+            return std::construct_at(place, std::move(h), std::move(d), runtime, allocator);
         }
 
+        [[no_unique_address]] allocator_type memory;  // the handler's, which moves on before its memory goes back
         Handler handler;
         [[no_unique_address]] Delivery delivery;
         asio::executor_work_guard<executor_type> work;

@@ -106,7 +106,8 @@ template <class P>
 void link<P>::on_wire_open(wire& w) {
     if (w.subprotocol() == session::subprotocol) {
         session_on_ = true;
-        session().attach_client();
+        if (session().ends()) session_->end_epoch(std::nullopt);  // a plain connection began it, and had no memory for the rest
+        session_->attach_client();
         return driver_.defer(*this);
     }
     if (options_->session == session_mode::required) {

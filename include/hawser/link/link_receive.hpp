@@ -99,6 +99,7 @@ void link<P>::break_off(std::error_code why) {
             if (host_) std::exchange(host_, nullptr)->on_link_ended(this, std::nullopt, link_end::over);
             return end_session(why, std::nullopt, close_code::internal_error);
         }
+        if (wire_) wire_->drop(close_code::internal_error);  // first: nothing may follow the end in the journal
         session_->end_epoch(std::nullopt);
     }
     if (wire_) wire_->drop(close_code::internal_error);

@@ -150,6 +150,7 @@ private:
     void settle(const incoming& t, std::error_code failed, const std::function<void()>& done);
     template <class F>
     void callback(F&& f) noexcept;
+    void forget_callbacks() noexcept;
     void abandon() noexcept override;
     void rearm() noexcept;
     void on_timer_due(time_point now);
@@ -201,6 +202,7 @@ private:
     bool usable_ = false;
     bool stopped_ = false;
     std::atomic<bool> let_go_{false};
+    int calling_ = 0;  // callbacks that are running
     std::error_code closed_;
     std::atomic<std::uint64_t> last_serial_{0};
     int jobs_ = 0;

@@ -24,14 +24,19 @@ inline void transfer_core::stop() {
     if (stopped_) return;
     const auto self = shared_from_this();
     const driver::turn t(driver_);
-    options_.on_offer = nullptr;
-    options_.on_received = nullptr;
-    options_.on_progress = nullptr;
     while (!waiting_.empty()) finish(outgoing(waiting_.front()), asio::error::operation_aborted);
     while (!active_.empty()) finish(outgoing(active_.front()), asio::error::operation_aborted, {}, true);
     const auto all = incoming_;
     for (const auto& [id, in] : all) finish(in, errc::closed, transfer_end::interrupted, true);
     stopped_ = true;
+    forget_callbacks();
+}
+// With what they hold. Not inside of one of them, which may have destroyed its own object.
+inline void transfer_core::forget_callbacks() noexcept {
+    if (calling_ > 0) return;
+    const auto offer = std::exchange(options_.on_offer, nullptr);
+    const auto received = std::exchange(options_.on_received, nullptr);
+    const auto progress = std::exchange(options_.on_progress, nullptr);
 }
 
 // The io_context is being destroyed, or this is a forked child's copy: nothing is called any more.
@@ -43,9 +48,7 @@ inline void transfer_core::abandon() noexcept {
     auto waiting = std::move(waiting_);
     auto active = std::move(active_);
     const auto in = std::move(incoming_);
-    const auto offer = std::exchange(options_.on_offer, nullptr);
-    const auto received = std::exchange(options_.on_received, nullptr);
-    const auto progress = std::exchange(options_.on_progress, nullptr);
+    forget_callbacks();
     // A job may hold a transfer for longer than the io_context lives; a handler must not be held so long.
     for (auto* list : {&waiting, &active})
         for (const outgoing& t : *list) const transfer_completion gone(std::move(t->done));
@@ -211,11 +214,14 @@ inline void transfer_core::settle(const incoming& t, std::error_code failed, con
 template <class F>
 void transfer_core::callback(F&& f) noexcept {
     if (let_go_.load(std::memory_order_relaxed)) return;
+    ++calling_;
     try {
         f();
     } catch (...) {
         if (carrier_) carrier_->callback_threw();
     }
+    --calling_;
+    if (stopped_) forget_callbacks();
 }
 inline void transfer_core::rearm() noexcept {
     time_point first = never;

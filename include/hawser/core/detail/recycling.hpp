@@ -70,13 +70,14 @@ struct recycling_allocator {
     template <class U>
     recycling_allocator(const recycling_allocator<U>&) noexcept {}  // NOLINT: converts
     [[nodiscard]] T* allocate(std::size_t n) {
-        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+        if constexpr (is_over_aligned) return std::allocator<T>().allocate(n);
 #if HAWSER_RECYCLES
         if (void* p = recycled_blocks::take(n * sizeof(T))) return static_cast<T*>(p);
 #endif
         return static_cast<T*>(::operator new(n * sizeof(T)));
     }
     void deallocate(T* p, std::size_t n) noexcept {
+        if constexpr (is_over_aligned) return std::allocator<T>().deallocate(p, n);
 #if HAWSER_RECYCLES
         if (recycled_blocks::keep(p, n * sizeof(T))) return;
 #else
@@ -84,6 +85,7 @@ struct recycling_allocator {
 #endif
         ::operator delete(p);
     }
+    static constexpr bool is_over_aligned = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__;
     friend bool operator==(const recycling_allocator&, const recycling_allocator&) noexcept { return true; }
 };
 }  // namespace hawser::inline v0::detail

@@ -62,6 +62,8 @@ public:
     /// what may be sent again returns to the queue. The positions of `in()` stay until the next
     /// epoch begins, for a tombstone. Throws std::bad_alloc, and is to be called again.
     void end_epoch(std::optional<std::uint64_t> position, exception_view exceptions = {});
+    /// `end_epoch` ran out of memory.
+    [[nodiscard]] bool ends() const noexcept { return end_logged_; }
     /// The session is over, and so is the socket: what a tombstone tells goes into the store. Outcomes are the
     /// business of `out()`.
     void bury(std::optional<std::uint64_t> told) noexcept;

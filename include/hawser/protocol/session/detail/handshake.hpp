@@ -147,7 +147,7 @@ inline void endpoint::confirm() {
 inline void endpoint::begin_epoch(std::uint64_t id_base, std::uint64_t credit_messages,
                                   std::uint64_t credit_bytes) noexcept {
     has_epoch_ = true;
-    gap_seen_ = echo_due_ = false;
+    gap_seen_ = echo_due_ = end_logged_ = false;
     ++epoch_serial_;
     log_.begin_epoch(epoch_);
     out_.begin_epoch(id_base, credit_messages, credit_bytes);
