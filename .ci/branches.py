@@ -13,7 +13,7 @@ import sys
 
 def functions(objects):
     """All lines of all functions that gcov knows of."""
-    for data in sorted(objects.rglob("*.gcda")):
+    for data in sorted(objects.resolve().rglob("*.gcda")):
         done = subprocess.run(["gcov", "-b", "-c", "-i", "-t", str(data)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               cwd=data.parent, check=False)
         for text in done.stdout.splitlines():
