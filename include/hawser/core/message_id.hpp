@@ -27,7 +27,7 @@ struct message_id {
 // Hashing reads the object's bytes, so there must be no padding.
 static_assert(sizeof(message_id) == 24 && std::has_unique_object_representations_v<message_id>);
 
-// As a whole: a comparison of arrays goes through them byte by byte.
+/// Equal ids are the same message. (As a whole: a comparison of arrays goes through them byte by byte.)
 inline bool operator==(const message_id& a, const message_id& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 /// `00112233445566778899aabbccddeeff:42`: the origin in hexadecimal, the counter in decimal.

@@ -50,10 +50,12 @@ public:
     void reserve_one() {
         if (size_ == capacity_) grow();
     }
+    ///@{
     /// Throws std::bad_alloc when it must grow and cannot; ring and value are unchanged then. Precondition: `value` is
     /// not an element of this ring.
     T& push_back(T&& value) { return construct_back(std::move(value)); }
     T& push_back(const T& value) { return construct_back(value); }
+    ///@}
     /// The same with a value-initialised element, to be filled where it is.
     HAWSER_IN_LINE T& emplace_back() { return construct_back(); }
     /// The same with the first element of `other`, which loses it. Precondition: there is room, and one in `other`.
