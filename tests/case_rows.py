@@ -24,10 +24,13 @@ def names(program):
     return []
 
 
+LETTERS = "HCTFDRSQ"
+
+
 def rows(name):
     """The rows that a name speaks of."""
     head = name.split(":")[0] + " " + " ".join(re.findall(r"\(([A-Z]\d+)\)", name))
-    for letter, first, last in re.findall(r"\b([HCTFDRS])(\d+)(?: to \1(\d+))?\b", head):
+    for letter, first, last in re.findall(rf"\b([{LETTERS}])(\d+)(?: to \1(\d+))?\b", head):
         yield from (letter + str(n) for n in range(int(first), int(last or first) + 1))
 
 
@@ -48,10 +51,10 @@ for program in [*sorted(folder.glob("hawser_*_tests")), *(folder / name for name
             found[row[0]].add(row)
         tests.update({row[0] for row in of})
         of_rule.update(set(rules(name)))
-print("cases: " + ", ".join(f"{len(found[letter])} rows {letter} in {tests[letter]} tests" for letter in "HCTFDRS"))
+print("cases: " + ", ".join(f"{len(found[letter])} rows {letter} in {tests[letter]} tests" for letter in LETTERS))
 missing = [str(rule) for rule in RULES if rule not in of_rule]
 print(f"rules of the session: {len(RULES) - len(missing)} of {len(RULES)} have tests" + (f"; none: {', '.join(missing)}" if missing else ""))
 if "--rows" in sys.argv:
     print(*(f"rule {rule}: {of_rule[rule]}" for rule in RULES), sep=", ")
-    for letter in "HCTFDRS":
+    for letter in LETTERS:
         print(*sorted(found[letter], key=lambda row: int(row[1:])))
