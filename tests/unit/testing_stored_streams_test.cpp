@@ -223,14 +223,24 @@ TEST_CASE("simulated store on a disk: a handle that goes in the middle of a comm
     CHECK(of(*p.streams, "a") == found(d, "a"));
 }
 
+namespace {
+// Two streams whose commits take a while; the handle of "a" may go meanwhile.
+struct one_goes {
+    one_goes() {
+        p.streams->delay = hawser::milliseconds(4);
+        REQUIRE(p.load(*goes));
+        REQUIRE(p.load(stays));
+    }
+    disk d{1};
+    process p{d};
+    std::optional<process::handle> goes{std::in_place, p, "a"};
+    process::handle stays{p, "b"};
+};
+}  // namespace
+
 TEST_CASE("simulated store on a disk: rows have the order of their transactions, whoever goes meanwhile") {
-    disk d(1);
-    process p(d);
-    p.streams->delay = hawser::milliseconds(4);
-    std::optional<process::handle> goes(std::in_place, p, "a");
-    process::handle stays(p, "b");
-    REQUIRE(p.load(*goes));
-    REQUIRE(p.load(stays));
+    one_goes t;
+    auto& [d, p, goes, stays] = t;
     goes->opened->commit(epoch_and(accepted(1, "first")));
     p.net.run_for(hawser::milliseconds(1));
     stays.opened->commit(epoch_and(accepted(1, "second")));
@@ -258,13 +268,8 @@ TEST_CASE("simulated store on a disk: a stream that is erased in the middle of a
 }
 
 TEST_CASE("simulated store on a disk: where a synchronisation fails, what others had on the way is nowhere") {
-    disk d(1);
-    process p(d);
-    p.streams->delay = hawser::milliseconds(4);
-    std::optional<process::handle> goes(std::in_place, p, "a");
-    process::handle stays(p, "b");
-    REQUIRE(p.load(*goes));
-    REQUIRE(p.load(stays));
+    one_goes t;
+    auto& [d, p, goes, stays] = t;
     goes->opened->commit(only(enqueued(1, "one")));
     p.net.run_for(hawser::milliseconds(3));
     goes.reset();
