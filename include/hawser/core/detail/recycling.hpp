@@ -63,6 +63,7 @@ private:
     static inline thread_local reaper reaper_;
 };
 
+/// `std::allocator`, by way of these blocks.
 template <class T>
 struct recycling_allocator {
     using value_type = T;
@@ -88,4 +89,5 @@ struct recycling_allocator {
     static constexpr bool is_over_aligned = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__;
     friend bool operator==(const recycling_allocator&, const recycling_allocator&) noexcept { return true; }
 };
+
 }  // namespace hawser::inline v0::detail
