@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Memory of small messages is used again, by thread and within its limit.
+// Memory of messages is used again, by thread and within its limit.
 #include "support/catch.hpp"
 
 #include <hawser/core/message.hpp>
@@ -59,6 +59,30 @@ TEST_CASE("no more memory of messages is kept than the limit says", "[message]")
     const message a = message::allocate(8, message_kind::binary), b = message::allocate(8, message_kind::binary);
     CHECK(address_of(a) == where[1]);
     CHECK(address_of(b) == where[0]);
+}
+
+TEST_CASE("a block is hardly larger than what is asked for", "[message]") {
+    using hawser::detail::spare_messages;
+    std::size_t before = 0;
+    for (std::size_t bytes = 1; bytes <= spare_messages::max_block + 1; ++bytes) {
+        const std::size_t taken = spare_messages::taken_for(bytes);
+        const std::size_t extra = bytes <= spare_messages::max_small ? spare_messages::step - 1 : bytes / 8;
+        if (taken < bytes || taken > bytes + extra || taken < before) FAIL(bytes << " bytes take " << taken);
+        before = taken;
+    }
+    // Powers of two, with what a message adds, take no more than its rounding.
+    for (std::size_t size = 64; size <= 64 * 1024; size *= 2) CHECK(message::allocate(size, message_kind::binary).footprint() <= size + 96);
+}
+
+TEST_CASE("memory of messages of up to 64 KiB is kept", "[message]") {
+    const auto size = GENERATE(as<std::size_t>{}, 8, 1024, 1025, 1100, 16 * 1024, 40'000, 64 * 1024);
+    const fresh_limit limit(128 * 1024);
+    message first = message::allocate(size, message_kind::binary);
+    const void* const where = address_of(first);
+    first = {};
+    const message other = message::allocate(size < 64 ? 200 : size / 2, message_kind::binary);
+    CHECK(address_of(other) != where);
+    CHECK(address_of(message::allocate(size, message_kind::binary)) == where);
 }
 
 TEST_CASE("a message may be freed on another thread than it was made on, also where that ends", "[message]") {

@@ -182,8 +182,8 @@ public:
             info->sink->acknowledge(info->epoch_serial, info->seq, info->id, true);
     }
 
-    /// How much memory of messages of up to 1 KiB, and of queues that are empty, the calling thread keeps for the next
-    /// ones, in bytes. 64 KiB unless this says otherwise; 0 gives all back.
+    /// How much memory of messages of up to 64 KiB, and of queues that are empty, the calling thread keeps for the next
+    /// ones, in bytes. 1 MiB unless this says otherwise; 0 gives all back.
     static void keep_spare(std::size_t max_bytes) noexcept { detail::spare_messages::limit(max_bytes); }
 
     /// Memory that this message pins, bookkeeping included, in bytes.

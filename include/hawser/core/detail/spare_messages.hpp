@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Small blocks that a thread has freed and uses again: a message, and a queue that was empty, cost no trip through
+/// Blocks that a thread has freed and uses again: a message, and a queue that was empty, cost no trip through
 /// the allocator.
 #pragma once
 
 #include <hawser/core/config.hpp>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -25,35 +26,41 @@
 
 namespace hawser::inline v0::detail {
 
-/// One list per thread and size, in steps of 64 bytes. The general allocator keeps few blocks of a size at hand, and
-/// fewer than a read batch brings messages. A block may be freed on another thread than it came from.
+/// One list per thread and size: steps of 64 bytes up to 1 KiB, beyond that eighths of a power of two, and 64 bytes for
+/// bookkeeping. The general allocator keeps few blocks of a size at hand, fewer than a read batch brings messages, and gives
+/// what a batch has freed back to the system, which then clears it anew for the next one. A block may be freed on another
+/// thread than it came from.
 class spare_messages {
 public:
-    static constexpr std::size_t step = 64;       ///< sizes are multiples of it, bytes
-    static constexpr std::size_t max_block = 17 * step;  ///< a message of 1 KiB and its bookkeeping
-    static constexpr std::size_t default_limit = HAWSER_CHECKED_MEMORY ? 0 : 64 * 1024;  ///< of all blocks of a thread
+    static constexpr std::size_t step = 64;                       ///< sizes are multiples of it, bytes
+    static constexpr std::size_t max_small = 1024 + step;         ///< up to here each multiple is a size
+    static constexpr std::size_t max_block = 64 * 1024 + step;    ///< larger ones are not kept
+    static constexpr std::size_t default_limit = HAWSER_CHECKED_MEMORY ? 0 : 1024 * 1024;  ///< of all blocks of a thread
 
     /// As `operator new`; what is returned has to come back by `free` with the same size.
     [[nodiscard]] static void* allocate(std::size_t bytes) {
         if (bytes > max_block) return ::operator new(bytes);
+        const size_class c = class_of(bytes);
         lists& l = mine();
-        block*& first = l.first[index(bytes)];
-        if (first == nullptr) return ::operator new(rounded(bytes));
+        block*& first = l.first[c.index];
+        if (first == nullptr) return ::operator new(c.bytes);
         block* const b = first;
         first = b->next;
-        l.bytes -= rounded(bytes);
+        l.bytes -= c.bytes;
         return b;
     }
     static void free(void* memory, std::size_t bytes) noexcept {
+        if (bytes > max_block) return ::operator delete(memory);
+        const size_class c = class_of(bytes);
         lists& l = mine();
-        if (bytes > max_block || l.bytes + rounded(bytes) > l.limit) return ::operator delete(memory);
+        if (l.bytes + c.bytes > l.limit) return ::operator delete(memory);
         if (!l.watched) watch(l);
-        block*& first = l.first[index(bytes)];
+        block*& first = l.first[c.index];
         first = ::new (memory) block{first};
-        l.bytes += rounded(bytes);
+        l.bytes += c.bytes;
     }
     /// What `allocate(bytes)` asks the general allocator for.
-    [[nodiscard]] static std::size_t taken_for(std::size_t bytes) noexcept { return bytes > max_block ? bytes : rounded(bytes); }
+    [[nodiscard]] static std::size_t taken_for(std::size_t bytes) noexcept { return bytes > max_block ? bytes : class_of(bytes).bytes; }
     /// What this thread keeps, at most; 0 frees all.
     static void limit(std::size_t bytes) noexcept {
         lists& l = mine();
@@ -65,9 +72,14 @@ private:
     struct block {
         block* next;
     };
+    struct size_class {
+        std::size_t index, bytes;
+    };
+    static constexpr std::size_t small_classes = max_small / step;
+    static constexpr std::size_t classes = small_classes + 6 * 8;  // doublings from 1 to 64 KiB, eight of each
     // Without constructor or destructor, so that it may be used before and after everything else of the thread.
     struct lists {
-        std::array<block*, max_block / step> first;
+        std::array<block*, classes> first;
         std::size_t bytes;
         std::size_t limit;
         bool watched;
@@ -76,8 +88,13 @@ private:
         static thread_local constinit lists l{{}, 0, default_limit, false};
         return l;
     }
-    [[nodiscard]] static std::size_t index(std::size_t bytes) noexcept { return (bytes - 1) / step; }
-    [[nodiscard]] static std::size_t rounded(std::size_t bytes) noexcept { return (index(bytes) + 1) * step; }
+    [[nodiscard]] static constexpr size_class class_of(std::size_t bytes) noexcept {
+        if (bytes <= max_small) return {(bytes - 1) / step, (bytes + step - 1) / step * step};
+        const std::size_t last = bytes - step - 1;  // from 1 KiB to 64 KiB - 1
+        const auto shift = static_cast<std::size_t>(std::bit_width(last)) - 4;
+        const std::size_t eighth = last >> shift;  // 8 to 15
+        return {small_classes + (shift - 7) * 8 + eighth - 8, step + ((eighth + 1) << shift)};
+    }
     HAWSER_OUT_OF_LINE static void watch(lists& l) noexcept {
         struct end_of_thread {
             ~end_of_thread() { limit(0); }
