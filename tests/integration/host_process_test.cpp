@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Hosts that fork, and hosts that run out of descriptors.
 #include "integration/host_support.hpp"
+#include "support/policies.hpp"
 
 #if !defined(_WIN32)
 
@@ -199,10 +200,7 @@ TEST_CASE("fork and exec: no descriptor of a socket is inherited") {
 
 namespace {
 
-struct watched : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-    using logger = hawser::callback_log;
-};
+using support::watched;
 
 double cpu_seconds() {
     rusage u{};

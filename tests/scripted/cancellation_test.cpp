@@ -3,6 +3,7 @@
 // without time passing, once, with the documented error, and the message's fate is what was told.
 #include "support/catch.hpp"
 #include "support/delaying_store.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 #include <asio/bind_executor.hpp>
@@ -473,9 +474,7 @@ TEST_CASE("cancelling: each operation of a listener, in each state, by each kind
 
 namespace {
 
-struct stored : hawser::default_policies {
-    using store = delaying_store;
-};
+using support::stored;
 
 // A handler's executor that runs when the test says so: results wait there for the call of the handler.
 struct elsewhere {

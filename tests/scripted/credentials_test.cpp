@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Credentials that are refused: by the upgrade, by a close code; with and without somebody who renews them.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 using namespace support;
@@ -9,9 +10,7 @@ using hawser::connect_attempt;
 
 namespace {
 
-struct counted : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-};
+using counted = support::watched;
 
 // A listener that asks for a token, and a client whose `on_attempt` brings `token`.
 struct guarded_world : world<counted> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Exceptions, of the application and of memory that runs out: what they cost, and that nothing hides them.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 #include <stdexcept>
@@ -10,10 +11,7 @@ using hawser::message;
 
 namespace {
 
-struct watched : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-    using logger = hawser::callback_log;
-};
+using support::watched;
 
 // A store whose commits throw while `failing`.
 struct throwing_store {

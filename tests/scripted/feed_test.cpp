@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Plain mode for feeds: no copies, no silence, a confirmed subscription, sends while offline.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 using namespace support;
@@ -10,9 +11,7 @@ using hawser::subscription_answer;
 
 namespace {
 
-struct counted : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-};
+using counted = support::watched;
 
 // A feed server that answers what it is asked by `reply`, and a client that keeps what it gets.
 struct feed_world : world<counted> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Callbacks with a criticality, a fallback and a breaker of their own.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 #include <stdexcept>
@@ -14,10 +15,7 @@ using hawser::message_view;
 
 namespace {
 
-struct watched : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-    using logger = hawser::callback_log;
-};
+using support::watched;
 using texts = std::vector<std::string>;
 
 // A receiver in a session, and what its sender is told.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // options::idle_timeout: what counts as a message on a connection, and what follows where none passes for so long.
 #include "support/bad_input_worlds.hpp"
+#include "support/policies.hpp"
 
 #include <optional>
 #include <string>
@@ -34,9 +35,7 @@ void check_time(hawser::duration took, hawser::duration expected) {
     CHECK(took <= expected + 50ms);
 }
 
-struct counted : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-};
+using counted = support::watched;
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // left hanging.
 #include "support/catch.hpp"
 #include "support/delaying_store.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -18,9 +19,7 @@ using hawser::message;
 using socket_type = hawser::resilient_socket<>;
 
 namespace {
-struct stored : hawser::default_policies {
-    using store = delaying_store;
-};
+using support::stored;
 hawser::options reliable() { return quick(hawser::options::reliable()); }
 hawser::options plain() { return quick(hawser::options::plain()); }
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Messages that the application refuses, on whole sockets: rule 6.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/restoring.hpp"
 #include "support/world.hpp"
 
@@ -12,9 +13,7 @@ using hawser::message;
 
 namespace {
 
-struct counting : hawser::default_policies {
-    using metrics = hawser::counting_metrics;
-};
+using counting = support::watched;
 
 // A client that sends numbers; the server's application decides.
 struct pair_of : world<counting> {

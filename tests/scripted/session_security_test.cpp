@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Rule 18 on whole sockets: who may resume, and what never leaves a frame. Rows S.
 #include "support/catch.hpp"
+#include "support/policies.hpp"
 #include "support/session_frames.hpp"
 #include "support/world.hpp"
 
@@ -72,10 +73,7 @@ struct eavesdropper {
     std::string from_client, from_server;
 };
 
-struct logged : hawser::default_policies {
-    using logger = hawser::callback_log;
-    using metrics = hawser::counting_metrics;
-};
+using logged = support::watched;
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // Disk before wire, and before report: with a store that completes later.
 #include "support/catch.hpp"
 #include "support/delaying_store.hpp"
+#include "support/policies.hpp"
 #include "support/world.hpp"
 
 using namespace support;
@@ -9,9 +10,7 @@ using hawser::message;
 using kind = hawser::session::record_kind;
 
 namespace {
-struct stored : hawser::default_policies {
-    using store = delaying_store;
-};
+using support::stored;
 }  // namespace
 
 TEST_CASE("store: nothing is written, acknowledged or reported before its record is durable") {

@@ -2,6 +2,8 @@
 // A context in virtual time with a listener, and what tests of whole sockets need.
 #pragma once
 
+#include "support/policies.hpp"
+
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 
