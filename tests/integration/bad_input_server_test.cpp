@@ -74,6 +74,7 @@ TEST_CASE("H1 to H9, H14, H20: a bad request gets its status, and the next clien
         INFO(answer);
         CHECK(answer.starts_with("HTTP/1.1 " + std::to_string(bad.status) + " "));
         CHECK(answer.find("close\r\n") != std::string::npos);
+        CHECK(answer.find("\r\nDate: ") != std::string::npos);
         CHECK((bad.also.empty() || answer.find(bad.also + "\r\n") != std::string::npos));
         host.check_serves();
     }

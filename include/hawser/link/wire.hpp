@@ -73,6 +73,7 @@ public:
     [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {},
                                          const std::shared_ptr<ws::compression_budget>& budget = {});
     void reject(unsigned status, std::string_view text, std::span<const ws::header> headers = {}) {
+        date_refusal();
         (void)upgrade_->server->reject(out_.tail(), status, text, headers);
     }
 
@@ -216,6 +217,9 @@ private:
     bool upgrade_client(byte_span& chunk);
     bool upgrade_server(byte_span& chunk);
     bool refuse(std::error_code why);
+    void date_refusal() noexcept {
+        if (const auto now = driver_.date()) upgrade_->server->set_date(*now);
+    }
     void make_endpoint(std::string_view subprotocol, std::unique_ptr<ws::message_codec> codec);
     bool opened();
     [[nodiscard]] ws::reader_limits reader_limits() const noexcept;
