@@ -326,5 +326,5 @@ TEST_CASE("the date of HTTP: each part, and the years that it cannot name", "[up
     CHECK(ws::http_date(std::chrono::sys_seconds::max()).empty());
     CHECK(ws::http_date(std::chrono::sys_seconds::min()).empty());
     constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    for (unsigned m = 1; m <= 12; ++m) CHECK(contains(at(year{2026} / m / 9), std::string(" 09 ") + months[m - 1] + " 2026 "));
+    for (unsigned m = 1; m <= 12; ++m) CHECK(contains(at(year{2026} / std::chrono::month(m) / 9), std::string(" 09 ") + months[m - 1] + " 2026 "));
 }

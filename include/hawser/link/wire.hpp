@@ -192,7 +192,10 @@ private:
     void on_writable() override {
         guarded([this] { flush_and_tell(); });
     }
-    void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
+    void on_closed(std::error_code ec) override {
+        if (ec) end_now(ec);
+        else peer_ended();
+    }
 
     void take_bytes(byte_span chunk);
     // An exception, such as that of memory that ran out, costs the connection and not more. One of an
@@ -264,7 +267,10 @@ private:
     // The peer still gets what was written; the owner is done with it.
     void linger();
     void discard() noexcept;
-    void end_now(std::error_code why);
+    // The peer's FIN, with or without a close frame of this side.
+    void peer_ended();
+    void write_rest() noexcept;
+    void end_now(std::error_code why, bool reset = true);
 
     // ---- deadlines -----------------------------------------------------------------------
 
