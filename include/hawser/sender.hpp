@@ -15,8 +15,9 @@ public:
     /// Internal: `resilient_socket::handle()` makes them.
     explicit sender(std::shared_ptr<detail::sender_queue> queue) noexcept : queue_(std::move(queue)) {}
 
-    /// Hands a message over; the socket takes it in order of arrival and sends it like
-    /// `try_send` would, waiting for room where it must.
+    /// Hands a message over; the socket takes it in order of arrival, when `options::queue` has room for it, whatever
+    /// the overflow policy is. It is sent as those of `try_send` are: what cannot leave at once passes through the
+    /// queue, and `on_outcome` tells what became of it.
     /// Errors: `would_block` when the hand-over queue is full (limits as `options::queue`),
     /// `closed` when the socket has ended. The message was not taken then.
     [[nodiscard]] std::error_code send(message body) const {

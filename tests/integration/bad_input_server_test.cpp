@@ -74,6 +74,7 @@ TEST_CASE("H1 to H9, H14, H20: a bad request gets its status, and the next clien
         INFO(answer);
         CHECK(answer.starts_with("HTTP/1.1 " + std::to_string(bad.status) + " "));
         CHECK(answer.find("close\r\n") != std::string::npos);
+        CHECK(answer.find("\r\nDate: ") != std::string::npos);
         CHECK((bad.also.empty() || answer.find(bad.also + "\r\n") != std::string::npos));
         host.check_serves();
     }
@@ -192,6 +193,45 @@ TEST_CASE("F19: a server coalesces pongs, and ends a flood of pings with 1008", 
     s.send(flood);
     CHECK(s.read_close().code() == 1008);
     CHECK(host.ended().reason == errc::control_flood);
+    host.check_serves();
+}
+
+TEST_CASE("a peer that ends its side without a close frame gets what was sent to it before, and an end without a reset", "[bad_input]") {
+    auto o = test_options();
+    o.max_message_size = 100'000;
+    echo_host host({.socket = o});
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    raw_socket s(fd);
+    const int little = 4096;  // so that most of the answer is still on the server's side when the end comes there
+    REQUIRE(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little) == 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(host.port());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+    s.send(echo_host::request());
+    REQUIRE(s.read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+    const std::string text_of_it(20'000, 'x');
+    const std::string expected = frame(fin | text, text_of_it, false);
+    SECTION("after the answer") {
+        s.send(frame(fin | text, text_of_it, true));
+        pollfd answer{.fd = fd, .events = POLLIN, .revents = 0};
+        REQUIRE(::poll(&answer, 1, 20'000) == 1);
+        REQUIRE(::shutdown(fd, SHUT_WR) == 0);
+    }
+    SECTION("together with the request") {
+        s.send(frame(fin | text, text_of_it, true));
+        REQUIRE(::shutdown(fd, SHUT_WR) == 0);
+    }
+    const hawser::state_change end = host.ended();  // the server is done with it before anything is read
+    CHECK(end.reason == errc::connection_lost);
+    CHECK(end.close.code == close_code::abnormal);
+    std::string got;
+    ssize_t n = 0;
+    for (char buffer[4096]; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) got.append(buffer, static_cast<std::size_t>(n));
+    CHECK(n == 0);
+    CHECK(got.size() == expected.size());
+    CHECK((got == expected));
     host.check_serves();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Real sockets, several threads in run(), senders from foreign threads.
 #include "support/catch.hpp"
+#include "support/erased_handler.hpp"
 #include "support/host_context.hpp"
 
 #include <hawser/hawser.hpp>
@@ -8,6 +9,7 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
@@ -315,4 +317,30 @@ TEST_CASE("two io_contexts share one breaker and one metrics sink") {
     CHECK(refused == 2);
     CHECK(breaker.transitions().opened == 1);
     CHECK(metrics.value(hawser::counter::connects_failed) >= 4);
+}
+
+TEST_CASE("threads: handlers that own their allocator are called by another thread as soon as it can") {
+    constexpr int rounds = 5'000;
+    std::atomic<int> called{0};
+    {
+        pool p;
+        asio::thread_pool others(2);
+        hawser::resilient_socket<> s(p.context, hawser::options::plain());
+        s.async_close(asio::use_future).get();  // what waits for it to open is complete at once from here on
+        for (int i = 0; i < rounds; ++i) {
+            using erased = support::any_handler<void(std::error_code)>;
+            s.async_wait_open(erased(asio::bind_executor(others.get_executor(), [&called](std::error_code) { ++called; })));
+            s.async_wait_open(asio::bind_executor(others.get_executor(), erased([&called](std::error_code) { ++called; })));
+        }
+        const auto end = std::chrono::steady_clock::now() + 20s;
+        while (called < 2 * rounds && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+        others.join();
+        std::promise<void> gone;
+        asio::post(s.get_executor(), [&] {
+            { const auto last = std::move(s); }
+            gone.set_value();
+        });
+        gone.get_future().wait();
+    }
+    CHECK(called == 2 * rounds);
 }

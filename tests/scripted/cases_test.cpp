@@ -202,6 +202,36 @@ TEST_CASE("C5, C6, F16: a client drops an answer that was not asked for, at ever
         }
 }
 
+TEST_CASE("each refusal of a listener has the date of its writing; where the driver knows none there is none") {
+    const bool known = GENERATE(true, false);
+    CAPTURE(known);
+    auto o = limited();
+    o.handshake_timeout = 2s;
+    server_world world(hawser::listener_options{
+        .socket = o, .authorize = [](const hawser::ws::upgrade_request&) { return hawser::authorization{.status = 404}; }});
+    if (known) world.w.net.date_at_start = std::chrono::sys_days(std::chrono::year{2026} / 12 / 31) + 23h + 59min;
+    const auto answer = [&](std::string_view request) {
+        auto peer = world.dial();
+        peer->send(request);
+        REQUIRE(world.w.net.run_until([&] { return peer->received.find("\r\n\r\n") != std::string::npos; }));
+        return peer->received;
+    };
+    const auto date_of = [](const std::string& a) {
+        const auto at = a.find("\r\nDate: ");
+        return at == std::string::npos ? std::string() : a.substr(at + 8, a.find("\r\n", at + 2) - at - 8);
+    };
+    const std::string by_authorize = answer(hawser_test::request_text());
+    CHECK(by_authorize.starts_with("HTTP/1.1 404 "));
+    CHECK(date_of(by_authorize) == (known ? "Thu, 31 Dec 2026 23:59:00 GMT" : ""));
+    const std::string malformed = answer("GET\r\n\r\n");
+    CHECK(malformed.starts_with("HTTP/1.1 400 "));
+    CHECK(date_of(malformed) == (known ? "Thu, 31 Dec 2026 23:59:00 GMT" : ""));
+    world.w.net.run_for(60s);
+    const std::string late = answer("GET ");
+    CHECK(late.starts_with("HTTP/1.1 408 "));
+    CHECK(date_of(late) == (known ? "Fri, 01 Jan 2027 00:00:02 GMT" : ""));
+}
+
 TEST_CASE("R2: a reset in the middle of a frame is 1006 once, and nothing partial is delivered") {
     const std::string whole = frame(bad_input::fin | bad_input::text, "whole", true);
     const std::string part =

@@ -4,6 +4,7 @@
 #include "support/policies.hpp"
 #include "support/world.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 using namespace support;
@@ -55,19 +56,7 @@ struct with_throwing_queue : hawser::default_policies {
     using overflow = throwing_overflow;
 };
 
-// No memory for a message at its admission, or for the queue that is made with the first one, while `failing`.
-struct no_admission : hawser::blocking_overflow {
-    using hawser::blocking_overflow::blocking_overflow;
-    static inline bool failing = false;
-    static inline int failed = 0;
-    hawser::overflow_action on_enqueue(std::size_t queued, std::size_t messages, std::size_t size) {
-        if (failing && ++failed > 0) throw std::bad_alloc();
-        return hawser::blocking_overflow::on_enqueue(queued, messages, size);
-    }
-};
-struct with_no_admission : hawser::default_policies {
-    using overflow = no_admission;
-};
+// No memory for the queue that is made with the first message, while `failing`.
 struct no_room_store : hawser::memory_store {
     [[nodiscard]] std::unique_ptr<hawser::opened_store> open(hawser::driver& d, hawser::store_client& client, std::string_view name) const {
         if (*failing && ++*failed > 0) throw std::bad_alloc();
@@ -78,6 +67,14 @@ struct no_room_store : hawser::memory_store {
 };
 struct with_no_room_store : hawser::default_policies {
     using store = no_room_store;
+};
+// Whoever is asked is refused.
+struct refusing_overflow : hawser::no_overflow {
+    using hawser::no_overflow::no_overflow;
+    [[nodiscard]] static hawser::overflow_action on_enqueue(std::size_t, std::size_t, std::size_t) noexcept { return hawser::overflow_action::reject; }
+};
+struct with_refusing_queue : hawser::default_policies {
+    using overflow = refusing_overflow;
 };
 
 struct logged {
@@ -267,29 +264,58 @@ TEST_CASE("callbacks that throw: critical fails the socket and says so, non-crit
     }
 }
 
-TEST_CASE("handle: what it handed over is sent when there is memory again, in order, on the same connection") {
-    world<with_no_admission> w;
+TEST_CASE("handle: of what the connection refuses the outcome is told, and it is true") {
+    world<> w;
     std::vector<std::string> got;
     w.on_accept = [&](auto& s) {
         s.on_message([&](const hawser::message_view& m) { got.emplace_back(m.text()); });
     };
     w.listen(quick(hawser::options::plain()));
-    hawser::resilient_socket<with_no_admission> client(w.context, quick(hawser::options::plain()));
+    logged log;
+    hawser::resilient_socket<watched> client(w.context, quick(hawser::options::plain()), log.objects());
+    std::vector<outcome> told;
+    client.on_outcome([&](hawser::ticket, outcome o) { told.push_back(o); });
     client.connect(url);
     REQUIRE(w.net.run_until([&] { return client.state() == connection_state::open; }));
     const hawser::sender handle = client.handle();
-    no_admission::failing = true;
-    no_admission::failed = 0;
-    REQUIRE_FALSE(handle.send(message::text("one")));
-    REQUIRE_FALSE(handle.send(message::text("two")));
-    CHECK_NOTHROW(w.net.run_for(250ms));
-    CHECK(no_admission::failed > 1);  // it was tried again
-    CHECK(got.empty());
-    REQUIRE_FALSE(handle.send(message::text("three")));
-    no_admission::failing = false;
-    REQUIRE_NOTHROW(w.net.run_for(250ms));
-    CHECK(got == std::vector<std::string>{"one", "two", "three"});
+    w.net.random_fails = true;
+    // One at a time, each of them straight into the connection: more than the entropy pool holds masking keys for.
+    constexpr std::size_t count = 3000;
+    for (std::size_t i = 0; i < count; ++i) {
+        REQUIRE_FALSE(handle.send(message::text(std::to_string(i))));
+        w.net.run_for(1ms);
+    }
+    const auto refused = static_cast<std::size_t>(std::count(told.begin(), told.end(), outcome::cancelled));
+    CHECK(refused > 0);
+    CHECK(got.size() + refused == count);
+    CHECK(log.metrics.value(hawser::counter::messages_cancelled) == refused);
+    w.net.random_fails = false;
+    REQUIRE_FALSE(handle.send(message::text("after")));
+    w.net.run_for(1ms);
+    CHECK(got.back() == "after");
     CHECK(client.state() == connection_state::open);
+}
+
+TEST_CASE("handle: the overflow policy is not asked, with a connection as little as without one") {
+    const bool open = GENERATE(false, true);
+    CAPTURE(open);
+    world<with_refusing_queue> w;
+    std::vector<std::string> got;
+    w.on_accept = [&](auto& s) {
+        s.on_message([&](const hawser::message_view& m) { got.emplace_back(m.text()); });
+    };
+    w.listen(quick(hawser::options::plain()));
+    hawser::resilient_socket<with_refusing_queue> client(w.context, quick(hawser::options::plain()));
+    if (open) client.connect(url);
+    w.net.run_for(1s);
+    REQUIRE((client.state() == connection_state::open) == open);
+    if (!open) CHECK(client.try_send(message::text("asked")).error == errc::queue_full);
+    REQUIRE_FALSE(client.handle().send(message::text("one")));
+    REQUIRE_FALSE(client.handle().send(message::text("two")));
+    w.net.run_for(1s);
+    if (!open) client.connect(url);
+    w.net.run_for(1s);
+    CHECK(got == std::vector<std::string>{"one", "two"});
 }
 
 TEST_CASE("handle: the first message of a session waits until there is memory for its queue, and is told acknowledged once") {

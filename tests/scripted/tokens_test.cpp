@@ -3,6 +3,7 @@
 // inside of its initiating function, and honours what is associated with its handler.
 #include "support/archetypes.hpp"
 #include "support/catch.hpp"
+#include "support/erased_handler.hpp"
 #include "support/world.hpp"
 
 #include <asio/any_io_executor.hpp>
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <future>
 #include <memory>
+#include <memory_resource>
 
 using namespace support;
 using hawser::message;
@@ -260,7 +262,11 @@ TEST_CASE("tokens: memory comes from the handler's allocator, and is back before
 namespace {
 // A handler that owns what its allocator allocates from: moved from, it has none.
 struct arena {
+    ~arena() {
+        if (left_behind) *left_behind = blocks;
+    }
     int blocks = 0;
+    int* left_behind = nullptr;
 };
 template <class T>
 struct arena_allocator {
@@ -283,7 +289,8 @@ struct arena_allocator {
 struct owning_handler {
     using allocator_type = arena_allocator<char>;
     [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(memory.get()); }
-    void operator()(std::error_code) { *left = memory->blocks; }
+    template <class... Args>
+    void operator()(std::error_code, Args&&...) { *left = memory->blocks; }
     std::shared_ptr<arena> memory;
     int* left;
 };
@@ -301,6 +308,172 @@ TEST_CASE("tokens: memory goes back to the handler's allocator where the handler
     w.net.run_for(1s);
     CHECK(left == 0);
 }
+TEST_CASE("tokens: memory goes back to an allocator that the handler owns before that is destroyed uncalled") {
+    int left = -1, left_behind = -1;
+    {
+        stage s("accept");
+        auto memory = std::make_shared<arena>();
+        memory->left_behind = &left_behind;
+        s.client.async_receive(owning_handler{std::move(memory), &left});
+        s.w.net.poll();
+    }
+    CHECK(left == -1);
+    CHECK(left_behind == 0);
+}
+
+namespace {
+// Calls at once what it is asked to post, as another thread may have called it when `asio::post` returns.
+struct swift_executor : inline_executor {
+    [[nodiscard]] swift_executor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+};
+}  // namespace
+
+TEST_CASE("tokens: memory is back before the call, however soon another thread calls") {
+    for_each_operation([](stage& s, auto begin) {
+        const auto memory = std::make_shared<arena>();
+        int left = -1;
+        asio::post(s.client.get_executor(), [&] { begin(asio::bind_executor(swift_executor{{&s.w.context}}, owning_handler{memory, &left})); });
+        s.finish();
+        CHECK(left == 0);
+        CHECK(memory->blocks == 0);
+    });
+}
+
+TEST_CASE("tokens: an executor that calls at once, and cannot be asked not to, is never used inside of the initiating function") {
+    for_each_operation([](stage& s, auto begin) {
+        bool initiating = true;
+        int calls = 0, inside = 0;
+        asio::post(s.client.get_executor(), [&] {
+            begin(asio::bind_executor(inline_executor{&s.w.context}, [&](std::error_code, auto&&...) {
+                ++calls;
+                inside += initiating;
+            }));
+            initiating = false;
+        });
+        s.finish();
+        CHECK(calls == 1);
+        CHECK(inside == 0);
+    });
+}
+
+TEST_CASE("tokens: an exception of a handler that such an executor calls leaves run(), also that of memory") {
+    stage s("wait_open");
+    int calls = 0;
+    s.client.async_wait_open(asio::bind_executor(inline_executor{&s.w.context}, [&](std::error_code) {
+        ++calls;
+        throw std::bad_alloc();
+    }));
+    CHECK_THROWS_AS(s.finish(), std::bad_alloc);
+    CHECK_NOTHROW(s.finish());
+    CHECK(calls == 1);
+    CHECK(s.client.state() == connection_state::open);
+}
+
+TEST_CASE("tokens: a type-erased handler keeps its executor and its memory") {
+    for (const bool own_executor : {true, false}) {
+        CAPTURE(own_executor);
+        for_each_operation([&](stage& s, auto begin) {
+            asio::io_context other;
+            const auto strand = asio::make_strand(other.get_executor());
+            const auto of_socket = s.w.server->get_executor();  // with `accept` the socket is the listener's
+            ledger book;
+            int calls = 0, there = 0, outstanding = -1;
+            auto handler = counted(book, [&](int left, std::error_code, auto&&...) {
+                ++calls;
+                outstanding = left;
+                there += own_executor ? strand.running_in_this_thread() : of_socket.running_in_this_thread();
+            });
+            if (own_executor) begin(erased_token<asio::strand<asio::io_context::executor_type>, decltype(handler)>{strand, std::move(handler)});
+            else begin(erased_token<void, decltype(handler)>{{}, std::move(handler)});
+            CHECK(calls == 0);
+            s.finish();
+            CHECK(calls == (own_executor ? 0 : 1));
+            other.run();
+            CHECK(calls == 1);
+            CHECK(there == 1);
+            CHECK(outstanding == 0);
+            CHECK(book.given > 0);
+            CHECK(book.outstanding == 0);
+        });
+    }
+}
+
+TEST_CASE("tokens: a type-erased handler is cancelled by its slot, and destroyed uncalled with the io_context") {
+    int calls = 0;
+    std::error_code error;
+    ledger book;
+    {
+        stage s("accept");
+        asio::cancellation_signal signal;
+        any_handler<void(std::error_code, message)> first = asio::bind_cancellation_slot(signal.slot(), [&](std::error_code ec, const message&) {
+            ++calls;
+            error = ec;
+        });
+        s.client.async_receive(std::move(first));
+        s.w.net.poll();
+        signal.emit(asio::cancellation_type::all);
+        s.w.net.poll();
+        CHECK(calls == 1);
+        CHECK(error == asio::error::operation_aborted);
+        any_handler<void(std::error_code, message)> second = counted(book, [&](int, std::error_code, const message&) { ++calls; });
+        s.client.async_receive(std::move(second));
+        s.w.net.poll();
+        CHECK(book.outstanding == 2);  // its own, and the operation's
+    }
+    CHECK(calls == 1);
+    CHECK(book.outstanding == 0);
+}
+
+namespace {
+template <class F>
+struct pmr_handler {
+    using allocator_type = std::pmr::polymorphic_allocator<>;
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(resource); }
+    template <class... Args>
+    void operator()(std::error_code ec, Args&&...) { function(ec); }
+    std::pmr::memory_resource* resource;
+    F function;
+};
+// Counts blocks.
+struct counting_resource final : std::pmr::memory_resource {
+    void* do_allocate(std::size_t n, std::size_t alignment) override {
+        ++given;
+        ++outstanding;
+        return std::pmr::new_delete_resource()->allocate(n, alignment);
+    }
+    void do_deallocate(void* p, std::size_t n, std::size_t alignment) override {
+        --outstanding;
+        std::pmr::new_delete_resource()->deallocate(p, n, alignment);
+    }
+    [[nodiscard]] bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+    int given = 0, outstanding = 0;
+};
+}  // namespace
+
+TEST_CASE("tokens: memory comes from a polymorphic allocator") {
+    for (const bool elsewhere : {false, true}) {
+        CAPTURE(elsewhere);
+        for_each_operation([&](stage& s, auto begin) {
+            counting_resource resource;
+            asio::io_context other;
+            int calls = 0, outstanding = -1;
+            auto f = [&](std::error_code) {
+                ++calls;
+                outstanding = resource.outstanding;
+            };
+            pmr_handler<decltype(f)> handler{&resource, f};
+            if (elsewhere) begin(asio::bind_executor(other.get_executor(), std::move(handler)));
+            else begin(std::move(handler));
+            s.finish();
+            other.run();
+            CHECK(calls == 1);
+            CHECK(outstanding == 0);
+            CHECK(resource.given > 0);
+            CHECK(resource.outstanding == 0);
+        });
+    }
+}
+
 TEST_CASE("tokens: a handler with content that is aligned to a cache line") {
     world w;
     hawser::resilient_socket<> s(w.context, quick(hawser::options::plain()));

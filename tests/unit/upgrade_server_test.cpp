@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/upgrade_feed.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -287,4 +288,43 @@ TEST_CASE("upgrade request: nothing is consumed after the end, and the answer to
     CHECK(server.write_failure(out) == errc::invalid_state);
     CHECK_FALSE(fed(request_text()).failure());
     CHECK_FALSE(fed(request_text()).failure().error());
+}
+
+TEST_CASE("a refusal has a Date where the time is known, once, and that of the application goes first", "[upgrade]") {
+    const std::chrono::sys_seconds now(std::chrono::seconds{784'111'777});
+    const auto refusal = [&](bool known, std::vector<header> extra) {
+        auto server = fed(request_text());
+        if (known) server.set_date(now);
+        byte_vector out;
+        REQUIRE_FALSE(server.reject(out, 403, "no", extra));
+        return std::string(as_text(out));
+    };
+    CHECK(contains(refusal(true, {}), "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+    CHECK_FALSE(contains(refusal(false, {}), "Date:"));
+    const auto own = refusal(true, {{"date", "Mon, 07 Nov 1994 08:49:37 GMT"}});
+    CHECK(contains(own, "\r\ndate: Mon, 07 Nov 1994 08:49:37 GMT\r\n"));
+    CHECK_FALSE(contains(own, "Date: "));
+    auto bad = fed("GET\r\n\r\n");
+    bad.set_date(now);
+    byte_vector out;
+    REQUIRE_FALSE(bad.write_failure(out));
+    CHECK(contains(as_text(out), "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+}
+
+TEST_CASE("the date of HTTP: each part, and the years that it cannot name", "[upgrade]") {
+    using std::chrono::seconds;
+    using std::chrono::sys_days;
+    using std::chrono::year;
+    const auto at = [](sys_days day, seconds of_day = {}) { return ws::http_date(day + of_day); };
+    CHECK(at(year{1970} / 1 / 1) == "Thu, 01 Jan 1970 00:00:00 GMT");
+    CHECK(at(year{2024} / 2 / 29, seconds{86'399}) == "Thu, 29 Feb 2024 23:59:59 GMT");
+    CHECK(at(year{2026} / 12 / 31, seconds{3'661}) == "Thu, 31 Dec 2026 01:01:01 GMT");
+    CHECK(at(year{1969} / 12 / 31, seconds{86'399}) == "Wed, 31 Dec 1969 23:59:59 GMT");
+    CHECK(at(year{9999} / 12 / 31, seconds{86'399}) == "Fri, 31 Dec 9999 23:59:59 GMT");
+    CHECK(at(year{0} / 1 / 1) == "Sat, 01 Jan 0000 00:00:00 GMT");
+    CHECK(at(year{10'000} / 1 / 1).empty());
+    CHECK(ws::http_date(std::chrono::sys_seconds::max()).empty());
+    CHECK(ws::http_date(std::chrono::sys_seconds::min()).empty());
+    constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    for (unsigned m = 1; m <= 12; ++m) CHECK(contains(at(year{2026} / std::chrono::month(m) / 9), std::string(" 09 ") + months[m - 1] + " 2026 "));
 }

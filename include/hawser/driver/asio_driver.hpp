@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <new>
 #include <optional>
 #include <random>
@@ -23,13 +24,16 @@
 
 namespace hawser::inline v0 {
 
-/// Real sockets, the steady clock, the system's random generator. Portable.
+/// Real sockets, the system's clocks, the system's random generator. Portable.
 class asio_driver : public driver {
 public:
     explicit asio_driver(asio::io_context& context)
         : driver(context, std::chrono::steady_clock::now()), timer_(std::in_place, executor()), buffer_(std::make_shared<detail::read_buffer>()) {}
 
     [[nodiscard]] time_point clock() noexcept override { return std::chrono::steady_clock::now(); }
+    [[nodiscard]] std::optional<std::chrono::sys_seconds> date() noexcept override {
+        return std::chrono::floor<seconds>(std::chrono::system_clock::now());
+    }
 
     [[nodiscard]] bool random(byte_span out) noexcept override {
 #if defined(__linux__)

@@ -73,7 +73,7 @@ class pending_call {
 public:
     /// To its executor, once more.
     virtual void post() = 0;
-    /// On the driver's strand, which is its executor. May throw what the handler throws.
+    /// On the driver's strand, which is its executor, or from which it may be handed to one. May throw what the handler throws.
     virtual void call() = 0;
     /// The io_context is being destroyed.
     virtual void abandon() noexcept = 0;

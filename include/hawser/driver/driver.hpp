@@ -23,10 +23,12 @@
 #include <asio/strand.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +56,9 @@ public:
 
     /// Monotonic time.
     [[nodiscard]] virtual time_point clock() noexcept = 0;
+    /// The time in UTC, for what people and other programs read: it may jump, and nothing is timed by it. Nothing where
+    /// there is no such clock, as in a simulation.
+    [[nodiscard]] virtual std::optional<std::chrono::sys_seconds> date() noexcept { return std::nullopt; }
     /// Fills `out` with unpredictable bytes; false when the system's generator failed.
     [[nodiscard]] virtual bool random(byte_span out) noexcept = 0;
     /// Dials; `sink.on_connected` is called later, never inside this call.

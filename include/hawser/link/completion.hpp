@@ -8,14 +8,18 @@
 #include <hawser/driver/driver.hpp>
 #include <hawser/link/failure.hpp>
 
-#include <asio/any_io_executor.hpp>
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
+#include <asio/execution/allocator.hpp>
+#include <asio/execution/blocking.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <asio/is_executor.hpp>
 #include <asio/post.hpp>
+#include <asio/prefer.hpp>
+#include <asio/require.hpp>
 
 #include <atomic>
 #include <memory>
@@ -79,7 +83,7 @@ template <class Executor>
 [[nodiscard]] bool is_strand_of(const driver& d, const Executor& e) noexcept {
     if constexpr (std::is_same_v<Executor, driver::executor_type>) {
         return e == d.executor();
-    } else if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+    } else if constexpr (requires { e.template target<driver::executor_type>(); }) {
         const auto* strand = e.template target<driver::executor_type>();
         return strand && *strand == d.executor();
     } else {
@@ -87,9 +91,36 @@ template <class Executor>
     }
 }
 
+/// Whether `asio::post` takes it. Of those of `asio::any_completion_handler` and others that may call a function at once, and
+/// cannot be asked not to, Asio wants that they are used where that does no harm.
+template <class Executor>
+inline constexpr bool can_post = asio::can_require_v<Executor, asio::execution::blocking_t::never_t> || asio::is_executor<Executor>::value;
+
+/// Lives while this thread hands a handler to an executor: whether it came back uncalled, as it does where there is no memory
+/// and where nothing runs any more. Once it did not, another thread may have called and destroyed it.
+class handing_over {
+public:
+    explicit handing_over(const void* what) noexcept : what_(what), outer_(std::exchange(innermost_, this)) {}
+    handing_over(const handing_over&) = delete;
+    handing_over& operator=(const handing_over&) = delete;
+    ~handing_over() { innermost_ = outer_; }
+    [[nodiscard]] bool came_back() const noexcept { return what_ == nullptr; }
+    /// `what` was destroyed uncalled. Whether this thread is handing it over just now, and keeps it.
+    [[nodiscard]] static bool give_back(const void* what) noexcept {
+        if (!innermost_ || innermost_->what_ != what) return false;
+        innermost_->what_ = nullptr;
+        return true;
+    }
+
+private:
+    static inline thread_local constinit handing_over* innermost_ = nullptr;
+    const void* what_;
+    handing_over* outer_;
+};
+
 /// Holds one handler until it is completed, exactly once, or destroyed. Completing posts it to
 /// its associated executor (the driver's where it has none), never inside the call that completes;
-/// the memory is back before the handler is called. Completing never fails: where there is no memory
+/// the memory is back before the handler is called or destroyed, as its allocator may be a part of it. Completing never fails: where there is no memory
 /// to post, that is tried again later. While it waits, its executor has work.
 template <class... Args>
 class completion {
@@ -101,6 +132,7 @@ class completion {
         }
         [[nodiscard]] bool shared() const noexcept { return references.load(std::memory_order_acquire) > 1; }
         std::atomic<int> references{1};
+        completion* starting = nullptr;  // another reference, as long as it is on the stack of `start_with`
     };
 
     template <class Handler, class Delivery>
@@ -114,19 +146,19 @@ class completion {
               work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime),
               on_strand(is_strand_of(runtime, work.get_executor())) {}
 
-        // What is posted: a reference, so that nothing is lost where posting fails.
+        // What is posted: the reference of the completion, and the only one, so that the memory is back before the call.
         struct posted {
             using allocator_type = asio::associated_allocator_t<Handler>;
-            explicit posted(holder& h) noexcept : target(&h) { h.references.fetch_add(1, std::memory_order_relaxed); }
+            explicit posted(holder& h) noexcept : target(&h) {}
             posted(posted&& other) noexcept : target(std::exchange(other.target, nullptr)) {}
             posted& operator=(posted&&) = delete;
             ~posted() {
-                if (target) target->release();
+                if (target && !handing_over::give_back(target)) target->release();
             }
             [[nodiscard]] allocator_type get_allocator() const noexcept {
                 return asio::get_associated_allocator(target->handler);
             }
-            void operator()() { std::exchange(target, nullptr)->call(); }
+            void operator()() { std::exchange(target, nullptr)->invoke(); }
             holder* target;
         };
 
@@ -137,24 +169,45 @@ class completion {
             else post();
         }
         void post() override {
-            try {
-                asio::post(work.get_executor(), posted(*this));
-            } catch (const std::bad_alloc&) {
-                return owner.postpone(*this);
+            if constexpr (can_post<executor_type>) hand_over([this] { asio::post(work.get_executor(), posted(*this)); });
+            else owner.call_soon(*this);  // first out of the call that completes
+        }
+        void call() override {
+            if constexpr (!can_post<executor_type>) {
+                if (!on_strand)
+                    return hand_over([this] {
+                        asio::prefer(work.get_executor(), asio::execution::allocator(asio::get_associated_allocator(handler)))
+                            .execute(posted(*this));
+                    });
             }
-            this->release();
+            invoke();
         }
         void abandon() noexcept override { this->release(); }
-        void call() override {
+        template <class F>
+        void hand_over(F&& to_executor) {
+            const handing_over attempt(static_cast<holder*>(this));
+            try {
+                to_executor();
+            } catch (const std::bad_alloc&) {
+                if (!attempt.came_back()) throw;  // the handler's own
+                return owner.postpone(*this);
+            }
+            if (attempt.came_back()) this->release();
+        }
+        void invoke() {
             Handler h(std::move(handler));
             Delivery d(std::move(delivery));
             std::tuple<Args...> a(std::move(*arguments));
+            handler_taken = true;
             this->release();
             std::apply([&d](Args&... result) { d.take(result...); }, a);
             std::apply(std::move(h), std::move(a));
         }
         void destroy() noexcept override {
             allocator_type allocator(std::move(memory));
+            std::optional<Handler> uncalled;
+            if constexpr (std::is_nothrow_move_constructible_v<Handler>)
+                if (!handler_taken) uncalled.emplace(std::move(handler));
             std::destroy_at(this);
             std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
         }
@@ -170,6 +223,7 @@ class completion {
         asio::executor_work_guard<executor_type> work;
         driver& owner;
         bool on_strand;  // so is the handler's executor
+        bool handler_taken = false;
         std::optional<std::tuple<Args...>> arguments;
     };
 
@@ -189,7 +243,10 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
     void operator()(Args... args) {
-        if (held_) std::exchange(held_, nullptr)->complete(std::move(args)...);
+        if (!held_) return;
+        base* const b = std::exchange(held_, nullptr);
+        if (b->starting) b->starting->let_go();
+        b->complete(std::move(args)...);
     }
     /// Calls `start(the operation)`. If that throws and has not put the operation anywhere, it is
     /// completed with the error.
@@ -198,19 +255,31 @@ public:
         completion same;
         same.held_ = held_;
         held_->references.fetch_add(1, std::memory_order_relaxed);
+        held_->starting = &same;
         try {
             start(std::move(*this));
         } catch (...) {
             completion(std::move(*this));  // where `start` left it
-            if (same.held_->shared()) return;
-            same.fail(error_of_exception(), static_cast<std::tuple<Args...>*>(nullptr));
+            const bool elsewhere = !same.held_ || same.held_->shared();
+            same.started();
+            if (!elsewhere) same.fail(error_of_exception(), static_cast<std::tuple<Args...>*>(nullptr));
+            return;
         }
+        same.started();
     }
 
 private:
     template <class... Rest>
     void fail(std::error_code ec, std::tuple<std::error_code, Rest...>*) {
         (*this)(ec, no_result<Rest>::make()...);
+    }
+    void started() noexcept {
+        if (held_) held_->starting = nullptr;
+    }
+    // It completes, perhaps on another thread, where nobody else may have a reference.
+    void let_go() noexcept {
+        started();
+        std::exchange(held_, nullptr)->references.fetch_sub(1, std::memory_order_acq_rel);
     }
     base* held_ = nullptr;
 };

@@ -292,6 +292,7 @@ private:
     void report_outcomes();
     void admit_blocked();
     void take_from_senders();
+    void take_over(const handed_over& h);
     [[nodiscard]] session::outbox& outbox() { return session_ ? session_->out() : session().out(); }
     void commit_now();
 

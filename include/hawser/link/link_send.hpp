@@ -274,6 +274,18 @@ std::shared_ptr<sender_queue> link<P>::senders() {
     return made;
 }
 
+// Nobody hears of a refusal here: what the connection does not take goes into the queue, which tells what becomes of it. The
+// overflow policy is asked on neither way, as its answer would be one for a producer.
+template <class P>
+void link<P>::take_over(const handed_over& h) {
+    if (direct()) {
+        const std::error_code ec = send_directly(h.body).error;
+        if (!ec) return;
+        if (ec == errc::out_of_memory) throw std::bad_alloc();
+    }
+    (void)put(h.body, h.how ? *h.how : send_options{}, false);  // not moved: it waits on where there is no memory
+}
+
 template <class P>
 void link<P>::take_from_senders() {
     sender_queue* queue = senders_.load(std::memory_order_acquire);
@@ -287,11 +299,8 @@ void link<P>::take_from_senders() {
             return options_->queue.fits(queued_bytes(), queued_messages(), size);
         });
         if (!next) return;
-        const send_options usual;
-        const send_options& how = next->how ? *next->how : usual;
         try {
-            if (direct()) (void)try_send(next->body, how);
-            else (void)put(next->body, how, false);  // not moved: it waits on where there is no memory
+            take_over(*next);
         } catch (const std::bad_alloc&) {
             // Whoever handed it over was told that it is taken, and hears nothing any more: it is tried again.
             resume_at_ = std::min(resume_at_, add_saturated(driver_.now(), milliseconds{100}));

@@ -73,6 +73,7 @@ public:
     [[nodiscard]] std::error_code accept(std::string_view subprotocol, std::span<const ws::header> headers = {},
                                          const std::shared_ptr<ws::compression_budget>& budget = {});
     void reject(unsigned status, std::string_view text, std::span<const ws::header> headers = {}) {
+        date_refusal();
         (void)upgrade_->server->reject(out_.tail(), status, text, headers);
     }
 
@@ -191,7 +192,10 @@ private:
     void on_writable() override {
         guarded([this] { flush_and_tell(); });
     }
-    void on_closed(std::error_code ec) override { end_now(ec ? ec : make_error_code(errc::connection_lost)); }
+    void on_closed(std::error_code ec) override {
+        if (ec) end_now(ec);
+        else peer_ended();
+    }
 
     void take_bytes(byte_span chunk);
     // An exception, such as that of memory that ran out, costs the connection and not more. One of an
@@ -216,6 +220,9 @@ private:
     bool upgrade_client(byte_span& chunk);
     bool upgrade_server(byte_span& chunk);
     bool refuse(std::error_code why);
+    void date_refusal() noexcept {
+        if (const auto now = driver_.date()) upgrade_->server->set_date(*now);
+    }
     void make_endpoint(std::string_view subprotocol, std::unique_ptr<ws::message_codec> codec);
     bool opened();
     [[nodiscard]] ws::reader_limits reader_limits() const noexcept;
@@ -260,7 +267,10 @@ private:
     // The peer still gets what was written; the owner is done with it.
     void linger();
     void discard() noexcept;
-    void end_now(std::error_code why);
+    // The peer's FIN, with or without a close frame of this side.
+    void peer_ended();
+    void write_rest() noexcept;
+    void end_now(std::error_code why, bool reset = true);
 
     // ---- deadlines -----------------------------------------------------------------------
 

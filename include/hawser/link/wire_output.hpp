@@ -147,12 +147,29 @@ inline void wire::discard() noexcept {
     stream_.reset();
     out_ = write_queue(driver_);
 }
-inline void wire::end_now(std::error_code why) {
+// It may read on, as after shutdown() of its side: a reset would take from it what was written before. What the system does
+// not take now is lost, as nobody waits for room any more.
+inline void wire::peer_ended() {
+    if (phase_ != phase::dialling) write_rest();
+    end_now(errc::connection_lost, false);
+}
+inline void wire::write_rest() noexcept {
+    try {
+        while (!out_.empty()) {
+            const write_result r = out_.has_bodies() ? write_gathered() : write_plain();
+            if (r.error || r.bytes == 0) return;
+            out_.consume(r.bytes);
+        }
+    } catch (...) {
+        // There is no memory to wait for room, for which nobody waits.
+    }
+}
+inline void wire::end_now(std::error_code why, bool reset) {
     if (phase_ == phase::ended) return;
     wire_end end;
     end.error = phase_ == phase::closing && why == errc::connection_lost ? std::error_code{} : why;
     end.close.code = close_code::abnormal;
-    if (stream_) stream_->abort();
+    if (stream_ && reset) stream_->abort();
     discard();
     owner_->on_wire_closed(*this, end);
 }

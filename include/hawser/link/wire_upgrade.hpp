@@ -64,6 +64,7 @@ inline bool wire::upgrade_server(byte_span& chunk) {
         reject(503, "no answer");
         why = errc::refused;
     } else {
+        date_refusal();
         (void)request.write_failure(out_.tail());
         why = request.failure().error();
     }

@@ -6,8 +6,10 @@
 #include <hawser/driver/use_driver.hpp>
 #include <hawser/testing/network.hpp>
 
+#include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -27,6 +29,7 @@ public:
 
     bool random_fails = false;           ///< the system's generator
     bool descriptors_exhausted = false;  ///< EMFILE on accept
+    std::optional<std::chrono::sys_seconds> date_at_start{};  ///< the date (UTC) when virtual time began; without one there is none
     std::uint64_t handlers_until_death = 0;  ///< it dies after so many more handlers; 0: not
     std::function<void(farewell)> on_death;  ///< told once, when it is decided
 
@@ -70,6 +73,10 @@ public:
     // ---- driver --------------------------------------------------------------------------------
 
     [[nodiscard]] time_point clock() noexcept override { return scheduler_.now(); }
+    [[nodiscard]] std::optional<std::chrono::sys_seconds> date() noexcept override {
+        if (!date_at_start) return std::nullopt;
+        return *date_at_start + std::chrono::floor<seconds>(scheduler_.now() - scheduler::start());
+    }
     [[nodiscard]] bool random(byte_span out) noexcept override {
         if (random_fails) return false;
         for (auto& b : out) b = static_cast<std::byte>(rng_() >> 56);

@@ -3,10 +3,13 @@
 /// The server's side of the HTTP/1.1 upgrade (RFC 6455 section 4.2): bytes in, a request or a refusal out.
 #pragma once
 
+#include <hawser/protocol/ws/http_date.hpp>
 #include <hawser/protocol/ws/request_rules.hpp>
 #include <hawser/protocol/ws/upgrade_response.hpp>
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -94,6 +97,10 @@ public:
         return {};
     }
 
+    /// The time in UTC, for the Date of a refusal: a server with a clock has to send one (RFC 9110 section 6.6.1), and one
+    /// without must not. Until this is called there is none.
+    void set_date(std::chrono::sys_seconds now) noexcept { date_ = now; }
+
     /// Appends a refusal with `http_status` (300 to 599), `Connection: close` and `text` as its
     /// plain-text body (at most `max_refusal_body_bytes`; empty: the reason phrase). 405 gets Allow,
     /// 426 gets Upgrade and Sec-WebSocket-Version by themselves.
@@ -102,7 +109,7 @@ public:
                                          std::span<const header> extra = {}) {
         if (answered_) return errc::invalid_state;
         const bool head_method = request_.head.first_line().starts_with("HEAD ");
-        const auto ec = detail::write_refusal(out, http_status, text, extra, head_method);
+        const auto ec = detail::write_refusal(out, http_status, text, extra, head_method, date_ ? http_date(*date_) : std::string());
         answered_ = !ec;
         return ec;
     }
@@ -146,6 +153,7 @@ private:
     head_reader reader_;
     status state_ = status::need_more;
     bool answered_ = false;
+    std::optional<std::chrono::sys_seconds> date_;
     upgrade_failure failure_;
     upgrade_request request_;
     std::string accept_;

@@ -105,9 +105,10 @@ inline void append_field(std::string& out, std::string_view name, std::string_vi
     return text.substr(0, n);
 }
 
-/// Appends a refusal. `without_body`: it answers HEAD, whose response has none.
+/// Appends a refusal. `without_body`: it answers HEAD, whose response has none. `date` is that of the message, empty where
+/// nobody knows it; one in `extra` goes first.
 [[nodiscard]] inline std::error_code write_refusal(byte_vector& out, unsigned status, std::string_view text,
-                                                   std::span<const header> extra, bool without_body) {
+                                                   std::span<const header> extra, bool without_body, std::string_view date = {}) {
     if (status < 300 || status > 599) return errc::invalid_argument;
     const auto body = cut_body(text.empty() ? reason_phrase(status) : text);
     std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
@@ -125,7 +126,9 @@ inline void append_field(std::string& out, std::string_view name, std::string_vi
         if (!is_writable(field) || is_reserved(field.name) || iequals(field.name, "Content-Type"))
             return errc::invalid_argument;
         append_field(head, field.name, field.value);
+        if (iequals(field.name, "Date")) date = {};
     }
+    if (!date.empty()) append_field(head, "Date", date);
     head += "\r\n";
     if (!without_body) head += body;
     append(out, as_bytes(head));
