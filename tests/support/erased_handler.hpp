@@ -69,6 +69,9 @@ template <class... Args>
 class any_handler<void(Args...)> {
     struct callable : erased_base {
         virtual void call(Args... args) = 0;
+
+    protected:
+        ~callable() = default;
     };
     template <class H>
     struct held final : callable {
