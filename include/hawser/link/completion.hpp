@@ -278,8 +278,10 @@ private:
     }
     // It completes, perhaps on another thread, where nobody else may have a reference.
     void let_go() noexcept {
-        started();
-        std::exchange(held_, nullptr)->references.fetch_sub(1, std::memory_order_acq_rel);
+        base* const b = std::exchange(held_, nullptr);
+        if (!b) return;
+        b->starting = nullptr;
+        b->references.fetch_sub(1, std::memory_order_acq_rel);
     }
     base* held_ = nullptr;
 };
