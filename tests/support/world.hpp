@@ -2,6 +2,7 @@
 // A context in virtual time with a listener, and what tests of whole sockets need.
 #pragma once
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 
