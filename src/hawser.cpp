@@ -3,7 +3,9 @@
 // policies, compiled once for all users. A socket with policies of its own is compiled where it
 // is used, as in header-only mode.
 #include <hawser/custom_policies.hpp>
+#include <hawser/driver/driver_members.hpp>
 #include <hawser/driver/make_driver.hpp>
+#include <hawser/link/completion_members.hpp>
 #include <hawser/transfer/link_carrier.hpp>
 
 #if !defined(HAWSER_SEPARATE_COMPILATION)

@@ -113,6 +113,7 @@ ALLOWED = [
     ("transfer/core.hpp", "<hawser/resilient_socket.hpp>"),
     ("transfer.hpp", "<hawser/transfer/core.hpp>"),
     ("hawser.hpp", "<hawser/testing/simulator.hpp>"),
+    ("custom_policies.hpp", "<hawser/server/listener.hpp>"),
 ]
 FORBIDDEN = [
     ("core/bytes.hpp", "<hawser/protocol/ws/frame.hpp>"),

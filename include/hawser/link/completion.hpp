@@ -3,6 +3,7 @@
 /// A waiting operation of the application: its handler, type-erased.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/detail/recycling.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/driver/driver.hpp>
@@ -87,20 +88,65 @@ template <class Executor>
     }
 }
 
+/// A handler that is called once or destroyed, in memory of its own; it counts who refers to it.
+class held_call : public pending_call {
+public:
+    void refer() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    }
+    [[nodiscard]] bool shared() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
+
+protected:
+    virtual void destroy() noexcept = 0;
+
+private:
+    std::atomic<int> references_{1};
+};
+
+/// What is posted: a reference, so that nothing is lost where posting fails.
+class posted_call {
+public:
+    explicit posted_call(held_call& c) noexcept : target_(&c) { c.refer(); }
+    posted_call(posted_call&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+    posted_call& operator=(posted_call&&) = delete;
+    ~posted_call() {
+        if (target_) target_->release();
+    }
+    void operator()() { std::exchange(target_, nullptr)->call(); }
+
+private:
+    held_call* target_;
+};
+
+/// The same with the handler's allocator, where it has one.
+template <class Holder, class Allocator>
+class posted_call_with : public posted_call {
+public:
+    using allocator_type = Allocator;
+    explicit posted_call_with(Holder& h) noexcept : posted_call(h), holder_(&h) {}
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(holder_->handler); }
+
+private:
+    Holder* holder_;
+};
+
+// Most handlers have one of these executors: what takes a compiler long is not done again for each of them.
+HAWSER_COMPILED_ONCE void post_call(const driver::executor_type& executor, posted_call&& c);
+HAWSER_COMPILED_ONCE void post_call(const asio::any_io_executor& executor, posted_call&& c);
+template <class Executor, class Call>
+void post_call(const Executor& executor, Call&& c) {
+    asio::post(executor, std::move(c));
+}
+
 /// Holds one handler until it is completed, exactly once, or destroyed. Completing posts it to
 /// its associated executor (the driver's where it has none), never inside the call that completes;
 /// the memory is back before the handler is called. Completing never fails: where there is no memory
 /// to post, that is tried again later. While it waits, its executor has work.
 template <class... Args>
 class completion {
-    struct base : pending_call {
+    struct base : held_call {
         virtual void complete(Args... args) = 0;
-        virtual void destroy() noexcept = 0;
-        void release() noexcept {
-            if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
-        }
-        [[nodiscard]] bool shared() const noexcept { return references.load(std::memory_order_acquire) > 1; }
-        std::atomic<int> references{1};
     };
 
     template <class Handler, class Delivery>
@@ -109,26 +155,14 @@ class completion {
         using allocator_type =
             typename std::allocator_traits<asio::associated_allocator_t<Handler, recycling_allocator<char>>>::template rebind_alloc<holder>;
 
+        using posted_allocator = asio::associated_allocator_t<Handler>;
+        using posted = std::conditional_t<std::is_same_v<posted_allocator, std::allocator<void>>, posted_call,
+                                          posted_call_with<holder, posted_allocator>>;
+
         holder(Handler h, Delivery d, driver& runtime, const allocator_type& a)
             : memory(a), handler(std::move(h)), delivery(std::move(d)),
               work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime),
               on_strand(is_strand_of(runtime, work.get_executor())) {}
-
-        // What is posted: a reference, so that nothing is lost where posting fails.
-        struct posted {
-            using allocator_type = asio::associated_allocator_t<Handler>;
-            explicit posted(holder& h) noexcept : target(&h) { h.references.fetch_add(1, std::memory_order_relaxed); }
-            posted(posted&& other) noexcept : target(std::exchange(other.target, nullptr)) {}
-            posted& operator=(posted&&) = delete;
-            ~posted() {
-                if (target) target->release();
-            }
-            [[nodiscard]] allocator_type get_allocator() const noexcept {
-                return asio::get_associated_allocator(target->handler);
-            }
-            void operator()() { std::exchange(target, nullptr)->call(); }
-            holder* target;
-        };
 
         void complete(Args... args) override {
             delivery.put(args...);
@@ -138,7 +172,7 @@ class completion {
         }
         void post() override {
             try {
-                asio::post(work.get_executor(), posted(*this));
+                post_call(work.get_executor(), posted(*this));
             } catch (const std::bad_alloc&) {
                 return owner.postpone(*this);
             }
@@ -197,7 +231,7 @@ public:
     void start_with(Start&& start) {
         completion same;
         same.held_ = held_;
-        held_->references.fetch_add(1, std::memory_order_relaxed);
+        held_->refer();
         try {
             start(std::move(*this));
         } catch (...) {
@@ -216,3 +250,7 @@ private:
 };
 
 }  // namespace hawser::inline v0::detail
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#include <hawser/link/completion_members.hpp>
+#endif
