@@ -13,11 +13,13 @@ install(EXPORT hawserTargets NAMESPACE hawser:: DESTINATION "${hawser_package_di
 if(HAWSER_DEFLATE)
   # A set of its own: who does not ask for the component need not have zlib.
   install(TARGETS hawser_deflate EXPORT hawserDeflateTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(EXPORT hawserDeflateTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
 endif()
 if(HAWSER_TLS)
   install(TARGETS hawser_tls EXPORT hawserTlsTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(EXPORT hawserTlsTargets NAMESPACE hawser:: DESTINATION "${hawser_package_dir}")
 endif()
@@ -62,7 +64,11 @@ set(hawser_pc_libs "-pthread")
 if(HAWSER_SEPARATE_COMPILATION)
   file(RELATIVE_PATH hawser_pc_lib "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_LIBDIR}")
   string(APPEND hawser_pc_cflags " -DHAWSER_SEPARATE_COMPILATION")
-  string(PREPEND hawser_pc_libs "-L\${prefix}/${hawser_pc_lib} -lhawser ")
+  set(hawser_pc_libdir "-L\${prefix}/${hawser_pc_lib}")
+  string(PREPEND hawser_pc_libs "${hawser_pc_libdir} -lhawser ")
+  # Of the components that are compiled.
+  set(hawser_pc_deflate_libs "${hawser_pc_libdir} -lhawser_deflate")
+  set(hawser_pc_tls_libs "${hawser_pc_libdir} -lhawser_tls")
 endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/hawser.pc.in" "${hawser_generated_dir}/hawser.pc" @ONLY)
 install(FILES "${hawser_generated_dir}/hawser.pc"

@@ -2,8 +2,11 @@
 // The library's only source file, for HAWSER_SEPARATE_COMPILATION: the templates with the default
 // policies, compiled once for all users. A socket with policies of its own is compiled where it
 // is used, as in header-only mode.
+#include <hawser/custom_policies.hpp>
+#include <hawser/driver/driver_members.hpp>
 #include <hawser/driver/make_driver.hpp>
-#include <hawser/hawser.hpp>
+#include <hawser/link/completion_members.hpp>
+#include <hawser/transfer/link_carrier.hpp>
 
 #if !defined(HAWSER_SEPARATE_COMPILATION)
 #error "src/hawser.cpp is compiled for HAWSER_SEPARATE_COMPILATION only: configure with that option"
@@ -22,8 +25,18 @@ namespace hawser::inline v0 {
 driver& use_driver(asio::io_context& context) { return detail::find_or_make_driver(context); }
 
 template class detail::link<default_policies>;
-template class detail::listener_core<default_policies>;
+template struct detail::operation_target<detail::link<default_policies>>;
+template void detail::operation_target<detail::link<default_policies>>::cancel_taking(
+    std::shared_ptr<detail::link<default_policies>>, std::uint64_t, asio::cancellation_type, std::shared_ptr<detail::parcel<message>>);
 template class resilient_socket<default_policies>;
+
+template class detail::listener_core<default_policies>;
+template struct detail::operation_target<detail::listener_core<default_policies>>;
+template void detail::operation_target<detail::listener_core<default_policies>>::cancel_taking(
+    std::shared_ptr<detail::listener_core<default_policies>>, std::uint64_t, asio::cancellation_type,
+    std::shared_ptr<detail::parcel<resilient_socket<default_policies>>>);
 template class listener<default_policies>;
+
+template void detail::attach_transfers(const std::shared_ptr<detail::link<default_policies>>&, std::shared_ptr<detail::transfer_core>);
 
 }  // namespace hawser::inline v0

@@ -4,6 +4,7 @@
 // to be on the disk before it is sent, and off it before its outcome is told. And beside SQLite with one commit for both,
 // the rows of a batch deleted with the insertion of the next one: nobody who waits for an answer can be so fast. In
 // turn, in one run; medians.
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>
 

@@ -74,9 +74,13 @@ def part_rows(result):
             yield work, to, budget, figure(result["parts"][part]), at_most
 
 
+# The budgets are for users of the compiled library. Header-only is listed beside it, against the same figures, which it misses.
 def compile_rows(times):
-    yield "echo server, -O2, user seconds", "", 8, times["-O2"]["hawser"], True
-    yield "echo server, syntax only, user seconds", "", 2.5, times["syntax only"]["hawser"], True
+    for mode, budget in (("-O2", 8), ("syntax only", 2.5)):
+        for how in ("compiled library", "header-only"):
+            if how not in times[mode]:  # runs kept from before they were told apart
+                continue
+            yield f"echo server, {mode}, {how}, user seconds", "", budget, times[mode][how], True
 
 
 def all_rows(result):

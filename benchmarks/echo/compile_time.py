@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""How long a compiler takes for an echo server: ours and Beast's, in turn."""
+"""How long a compiler takes for an echo server: ours with the compiled library and header-only, and Beast's, in turn."""
 import os
 import re
 import subprocess
@@ -7,9 +7,12 @@ from statistics import median
 
 from servers import Failed
 
+OURS = "examples/echo_server/echo_server.cpp"
+# The source, and what its users are compiled with.
 SOURCES = {
-    "hawser": "examples/echo_server/echo_server.cpp",
-    "Beast": "benchmarks/peers/beast.cpp",
+    "compiled library": (OURS, ["-DHAWSER_SEPARATE_COMPILATION"]),
+    "header-only": (OURS, []),
+    "Beast": ("benchmarks/peers/beast.cpp", []),
 }
 MODES = {"-O2": ["-O2", "-c", "-o", os.devnull], "syntax only": ["-fsyntax-only"]}
 
@@ -32,13 +35,14 @@ def measure(root, build, rounds):
     samples = {mode: {name: [] for name in SOURCES} for mode in MODES}
     for _ in range(rounds):
         for mode, flags in MODES.items():
-            for name, source in SOURCES.items():
-                samples[mode][name].append(user_seconds([*base, *flags, str(root / source)]))
+            for name, (source, defines) in SOURCES.items():
+                samples[mode][name].append(user_seconds([*base, *defines, *flags, str(root / source)]))
     return {mode: {name: median(runs) for name, runs in row.items()} for mode, row in samples.items()}
 
 
 def text(results):
-    lines = ["Compile time of an echo server, user seconds:"]
+    lines = ["Compile time of an echo server, user seconds; of hawser with the compiled library and header-only:"]
     for mode, row in results.items():
-        lines.append(f"  {mode}: hawser {row['hawser']:.1f}, Beast {row['Beast']:.1f}, ratio {row['hawser'] / row['Beast']:.2f}")
+        figures = (f"{name} {seconds:.1f} ({seconds / row['Beast']:.2f} of Beast)" for name, seconds in row.items() if name != "Beast")
+        lines.append(f"  {mode}: {', '.join(figures)}, Beast {row['Beast']:.1f}")
     return "\n".join(lines)

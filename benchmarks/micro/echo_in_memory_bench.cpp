@@ -3,6 +3,7 @@
 // session does. The virtual driver's own work is in all of them alike.
 #include "payloads.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 

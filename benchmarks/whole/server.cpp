@@ -3,6 +3,7 @@
 // (--broadcast), several threads (--threads). On SIGTERM it prints how often it allocated, after warm-up.
 #include "allocations.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <asio/co_spawn.hpp>

@@ -4,6 +4,7 @@
 
 #include "settings.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 namespace demo {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Writes the number at the beginning of each message into the table `received`, in the transaction that takes
 // responsibility for it: each is there once, in order, however often this process is killed meanwhile.
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>
 

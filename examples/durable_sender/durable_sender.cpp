@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Sends messages 1 to N, each once, however often this process is killed meanwhile: what is in the store tells a new
 // one where to go on.
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>
 

@@ -3,13 +3,23 @@
 /// The one type: a WebSocket that stays up, in the client role and in the server role.
 #pragma once
 
+#include <hawser/core/error_cause.hpp>
 #include <hawser/core/mode.hpp>
 #include <hawser/core/option_error.hpp>
+#include <hawser/core/state.hpp>
+#include <hawser/core/url.hpp>
 #include <hawser/driver/use_driver.hpp>
-#include <hawser/link/initiate.hpp>
+#include <hawser/link/operation.hpp>
+#include <hawser/options.hpp>
+#include <hawser/policies.hpp>
 #include <hawser/sender.hpp>
 
+#include <asio/async_result.hpp>
+
+#include <concepts>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,8 +32,17 @@ template <socket_policies P>
 class listener;
 namespace detail {
 template <class P>
+class link;
+template <class P>
 class listener_core;
 struct link_access;
+/// Complete where the members of sockets and listeners are defined: see compiled_policies.
+template <class P>
+struct policy_definitions;
+
+/// Whether a file can use sockets with these policies: those of the compiled library, or where it includes the definitions.
+template <class P>
+concept compiled_policies = std::same_as<P, default_policies> || requires { sizeof(policy_definitions<P>); };
 }
 
 /// A WebSocket connection that outlives its connections.
@@ -56,6 +75,11 @@ struct link_access;
 template <socket_policies P = default_policies>
 class resilient_socket {
     using link_type = detail::link<P>;
+    using link_ptr = std::shared_ptr<link_type>;
+#if defined(HAWSER_SEPARATE_COMPILATION)
+    static_assert(detail::compiled_policies<P>,
+                  "The compiled library has sockets with default_policies; for policies of your own include <hawser/custom_policies.hpp> first.");
+#endif
 
 public:
     using executor_type = driver::executor_type;  ///< the strand
@@ -63,14 +87,10 @@ public:
 
     /// A socket of the dialling side. Throws `option_error` if an option is wrong.
     explicit resilient_socket(asio::io_context& context, hawser::options settings = hawser::options::plain(),
-                              policy_objects<P> objects = {})
-        : resilient_socket(context, std::make_shared<const hawser::options>(std::move(settings)), std::move(objects)) {}
+                              policy_objects<P> objects = {});
     /// The same with options that several sockets share.
     resilient_socket(asio::io_context& context, std::shared_ptr<const hawser::options> settings,
-                     policy_objects<P> objects = {}) {
-        if (auto problems = settings->problems(); !problems.empty()) throw option_error(std::move(problems));
-        link_ = std::make_shared<link_type>(use_driver(context), std::move(settings), std::move(objects));
-    }
+                     policy_objects<P> objects = {});
     /// The operations, callbacks and handles of the other go on with this one. What was moved from may only be
     /// assigned to or destroyed.
     resilient_socket(resilient_socket&&) noexcept = default;
@@ -81,10 +101,7 @@ public:
         return *this;
     }
     ~resilient_socket() {
-        if (!link_) return;
-        link_->orphaned = true;
-        link_type& target = *link_;
-        if (target.runtime().alive()) target.orphan_on_strand(std::move(link_));
+        if (link_) let_go();
     }
 
     // ---- connecting ------------------------------------------------------------------------
@@ -92,22 +109,9 @@ public:
     /// Starts connecting to `where` (`ws://host:port/path?query`) and keeps connected from now
     /// on. Once per socket. Throws std::system_error: `invalid_argument` with a sentence about
     /// what is wrong with the URL, `already_connecting`.
-    void connect(std::string_view where) {
-        std::string why;
-        const std::error_code ec = try_connect(where, why);
-        if (ec) throw std::system_error(ec, why);
-    }
+    void connect(std::string_view where);
     /// The same without throwing; `why` gets the sentence.
-    [[nodiscard]] std::error_code try_connect(std::string_view where, std::string& why) {
-        url parsed;
-        if (const auto ec = detail::begin_connect(*link_, where, parsed, why)) return ec;
-        detail::connect_claim claim(link_->connecting);
-        detail::on_strand(link_, [parsed](link_type& l) {
-            if (l.state() == connection_state::idle) l.connect(parsed);
-        });
-        claim.done();
-        return {};
-    }
+    [[nodiscard]] std::error_code try_connect(std::string_view where, std::string& why);
     /// Starts connecting, as `connect`, and completes when the socket is open for the first time.
     /// Signature: `void(std::error_code)`. Errors: `invalid_argument` (the URL; `try_connect` has a
     /// sentence about it), `already_connecting`, the reason for `failed`, `closed`. Cancelling,
@@ -116,19 +120,8 @@ public:
     template <class Token>
     auto async_connect(std::string_view where, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<link_type> l, const std::string& to) {
-                url parsed;
-                std::string why;
-                const std::error_code ec = detail::begin_connect(*l, to, parsed, why);
-                detail::connect_claim claim(l->connecting);
-                if (ec) claim.done();
-                detail::begin_operation<detail::plain_completion>(
-                    l, std::move(handler), [ec, parsed](link_type& target, std::uint64_t serial, auto done) {
-                        if (ec) return done(ec);
-                        if (target.state() == connection_state::idle) target.connect(parsed);
-                        target.async_open(serial, std::move(done), true);
-                    });
-                claim.done();
+            [](auto handler, link_ptr l, const std::string& to) {
+                start_connect(l, detail::make_operation<detail::plain_completion>(l, std::move(handler)), to);
             },
             token, link_, std::string(where));
     }
@@ -138,10 +131,8 @@ public:
     template <class Token>
     auto async_wait_open(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<link_type> l) {
-                detail::begin_operation<detail::plain_completion>(
-                    l, std::move(handler),
-                    [](link_type& target, std::uint64_t serial, auto done) { target.async_open(serial, std::move(done)); });
+            [](auto handler, link_ptr l) {
+                start_open(l, detail::make_operation<detail::plain_completion>(l, std::move(handler)));
             },
             token, link_);
     }
@@ -154,10 +145,8 @@ public:
     template <class Token>
     auto async_wait_loaded(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<link_type> l) {
-                detail::begin_operation<detail::plain_completion>(
-                    l, std::move(handler),
-                    [](link_type& target, std::uint64_t serial, auto done) { target.async_load(serial, std::move(done)); });
+            [](auto handler, link_ptr l) {
+                start_load(l, detail::make_operation<detail::plain_completion>(l, std::move(handler)));
             },
             token, link_);
     }
@@ -171,11 +160,8 @@ public:
     template <class Token>
     auto async_close(close_code code, std::string reason, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<link_type> l, close_code c, std::string r) {
-                detail::begin_operation<detail::plain_completion>(
-                    l, std::move(handler), [c, r = std::move(r)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.close(c, std::move(r), serial, std::move(done));
-                    });
+            [](auto handler, link_ptr l, close_code c, std::string r) {
+                start_close(l, detail::make_operation<detail::plain_completion>(l, std::move(handler)), c, std::move(r));
             },
             token, link_, code, std::move(reason));
     }
@@ -185,11 +171,7 @@ public:
         return async_close(close_code::normal, std::string(), std::forward<Token>(token));
     }
     /// Starts the same and waits for nothing.
-    void close(close_code code = close_code::normal, std::string reason = {}) {
-        detail::on_strand(link_, [code, reason = std::move(reason)](link_type& l) mutable {
-            l.close(code, std::move(reason), 0, {});
-        });
-    }
+    void close(close_code code = close_code::normal, std::string reason = {});
 
     // ---- sending ---------------------------------------------------------------------------
 
@@ -215,12 +197,8 @@ public:
     template <class Token>
     auto async_send(message body, send_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
-            [](auto handler, std::shared_ptr<link_type> l, message m, send_options o) {
-                detail::begin_operation<detail::send_completion>(
-                    l, std::move(handler),
-                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.send(serial, std::move(m), std::move(o), std::move(done));
-                    });
+            [](auto handler, link_ptr l, message m, send_options o) {
+                start_send(l, detail::make_operation<detail::send_completion>(l, std::move(handler)), std::move(m), std::move(o));
             },
             token, link_, std::move(body), std::move(how));
     }
@@ -235,12 +213,8 @@ public:
     template <class Token>
     auto async_enqueue(message body, send_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, ticket)>(
-            [](auto handler, std::shared_ptr<link_type> l, message m, send_options o) {
-                detail::begin_operation<detail::enqueue_completion>(
-                    l, std::move(handler),
-                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.enqueue(serial, std::move(m), std::move(o), std::move(done));
-                    });
+            [](auto handler, link_ptr l, message m, send_options o) {
+                start_enqueue(l, detail::make_operation<detail::enqueue_completion>(l, std::move(handler)), std::move(m), std::move(o));
             },
             token, link_, std::move(body), std::move(how));
     }
@@ -251,12 +225,8 @@ public:
     template <class Token>
     auto async_enqueue_batch(std::vector<message> bodies, send_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, ticket_range)>(
-            [](auto handler, std::shared_ptr<link_type> l, std::vector<message> m, send_options o) {
-                detail::begin_operation<detail::batch_completion>(
-                    l, std::move(handler),
-                    [m = std::move(m), o = std::move(o)](link_type& target, std::uint64_t serial, auto done) mutable {
-                        target.enqueue_batch(serial, std::move(m), std::move(o), std::move(done));
-                    });
+            [](auto handler, link_ptr l, std::vector<message> m, send_options o) {
+                start_enqueue_batch(l, detail::make_operation<detail::batch_completion>(l, std::move(handler)), std::move(m), std::move(o));
             },
             token, link_, std::move(bodies), std::move(how));
     }
@@ -267,24 +237,22 @@ public:
     }
     /// Sends without waiting. Errors: `would_block` (over the high watermark), `queue_full`,
     /// `closed`, `invalid_argument`. In plain mode with an open connection nothing is allocated for the view.
-    send_result try_send(const message& body) { return link_->try_send(body); }
+    send_result try_send(const message& body);
     /// The same with a priority, a time to live and keys.
-    send_result try_send(const message& body, const send_options& how) { return link_->try_send(body, how); }
+    send_result try_send(const message& body, const send_options& how);
     /// The same with an idempotency key.
-    send_result try_send(const message& body, std::string_view key) { return try_send(body, send_options{.key = std::string(key)}); }
+    send_result try_send(const message& body, std::string_view key);
     /// Sends all of the messages, in places next to each other, or none; without waiting. Errors as `try_send`, and
     /// `invalid_argument` for no messages, for more than the limits of the queue allow, and for a coalescing key.
-    batch_result try_send_batch(std::span<const message> bodies, const send_options& how = {}) {
-        return link_->try_send_batch(bodies, how);
-    }
+    batch_result try_send_batch(std::span<const message> bodies, const send_options& how = {});
     /// The same with bytes that are copied where they have to wait.
-    send_result try_send(const message_view& body) { return link_->try_send(body.bytes, body.kind); }
+    send_result try_send(const message_view& body);
     /// The same with text.
-    send_result try_send(std::string_view text) { return link_->try_send(as_bytes(text), message_kind::text); }
+    send_result try_send(std::string_view text);
     /// Session only: sends at most once, without number, store or acknowledgement, and only if
     /// it can leave now. Errors: `not_connected`, `would_block`, `session_unsupported`,
     /// `message_too_big`.
-    [[nodiscard]] std::error_code try_send_volatile(const message& body) { return link_->try_send_datagram(body); }
+    [[nodiscard]] std::error_code try_send_volatile(const message& body);
 
     /// Plain connections only: sends a part of a message, if it can leave now. The bytes are written or copied before it
     /// returns. From the first piece (offset 0) to the last one other messages wait. A message ends with its connection:
@@ -292,7 +260,7 @@ public:
     /// already, or `options::max_write_buffer` is full), `not_connected`, `connection_lost` (the connection on
     /// which the message began is gone), `closed`, `invalid_state` (in a session, or the one before has not ended),
     /// `invalid_argument` (an empty piece that is not the last).
-    [[nodiscard]] std::error_code try_send_piece(const message_piece& piece) { return link_->try_send_piece(piece); }
+    [[nodiscard]] std::error_code try_send_piece(const message_piece& piece);
     /// Completes when the connection would take a piece: a message may begin, or the one that began may go on.
     /// Signature: `void(std::error_code)`. Errors: `not_connected`, also when the connection is lost meanwhile;
     /// `invalid_state` in a session; `too_many_waiters`; the reason for `failed`, `closed`. Cancelling, of any kind:
@@ -300,10 +268,8 @@ public:
     template <class Token>
     auto async_wait_writable(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<link_type> l) {
-                detail::begin_operation<detail::plain_completion>(
-                    l, std::move(handler),
-                    [](link_type& target, std::uint64_t serial, auto done) { target.async_writable(serial, std::move(done)); });
+            [](auto handler, link_ptr l) {
+                start_writable(l, detail::make_operation<detail::plain_completion>(l, std::move(handler)));
             },
             token, link_);
     }
@@ -314,41 +280,30 @@ public:
     template <class Token>
     auto async_outcome(ticket t, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, outcome)>(
-            [](auto handler, std::shared_ptr<link_type> l, ticket which) {
-                detail::begin_operation<detail::send_completion>(
-                    l, std::move(handler), [which](link_type& target, std::uint64_t serial, auto done) {
-                        target.await_outcome(serial, which, std::move(done));
-                    });
+            [](auto handler, link_ptr l, ticket which) {
+                start_outcome(l, detail::make_operation<detail::send_completion>(l, std::move(handler)), which);
             },
             token, link_, t);
     }
     /// Withdraws a message that was never written; false if it was, or is not known.
-    bool cancel(ticket t) { return link_->cancel_message(t); }
+    bool cancel(ticket t);
 
     // ---- receiving -------------------------------------------------------------------------
 
     /// Called for each message, in order; the view is valid during the call. Returning normally
     /// takes responsibility (`acceptance_mode::on_hand_off`). Replaces an earlier function;
     /// empty: messages wait for `async_receive`.
-    void on_message(std::function<void(const message_view&)> f) {
-        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_message(std::move(f)); });
-    }
+    void on_message(std::function<void(const message_view&)> f);
     /// The same with a criticality, a fallback and a breaker of its own: `on_message(f, {.fallback = g})`.
     /// Throws option_error.
-    void on_message(std::function<void(const message_view&)> f, message_handler_options how) {
-        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
-            l.set_on_message(detail::guard(l, "on_message", std::move(g), std::move(h)));
-        });
-    }
+    void on_message(std::function<void(const message_view&)> f, message_handler_options how);
     /// Called with the parts of each message as they arrive, in order, so that a large one needs no memory of its own;
     /// the view is valid during the call. `options::max_message_size` limits the whole, `message_timeout` the time from
     /// one piece to the next. Text is judged up to the end of each piece. A connection that is lost in the middle
     /// ends the pieces of its message: the next one has the offset 0. What waited, came in a session or for
     /// `options::feed` is one piece. `pause_receiving` stops the reading at once. Replaces `on_message`, and is
     /// replaced by it: of a message that has begun the rest is then not handed over.
-    void on_message_piece(std::function<void(const message_piece&)> f) {
-        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_piece(std::move(f)); });
-    }
+    void on_message_piece(std::function<void(const message_piece&)> f);
     /// Durable store only: called for each message of a session, in order, inside the transaction that makes its
     /// receive position durable. What it does through the transaction happens exactly once for each message, also
     /// if this process is killed at any moment; the sender is told `acknowledged` after it. Many
@@ -360,20 +315,12 @@ public:
     /// socket is gone. The view is valid during the call.
     void on_message_transaction(
         std::function<std::error_code(typename P::store::transaction&, const message_view&)> f)
-        requires(P::store::durable)
-    {
-        detail::transaction_handler any;
-        if (f)
-            any = [f = std::move(f)](store_transaction& tx, const message_view& m) {
-                return f(static_cast<typename P::store::transaction&>(tx), m);
-            };
-        detail::on_strand(link_, [any = std::move(any)](link_type& l) mutable { l.set_on_transaction(std::move(any)); });
-    }
+        requires(P::store::durable);
     /// `on_message` is not called until `resume_receiving`. Meanwhile messages wait, bounded: in
     /// plain mode reading stops at `receive_buffer_bytes`, in a session the peer runs out of credit.
-    void pause_receiving() { link_->hold(true); }
+    void pause_receiving();
     /// Ends `pause_receiving`: messages that waited are handed over first.
-    void resume_receiving() { link_->hold(false); }
+    void resume_receiving();
     /// Receives one message; one such operation at a time. Starting the next receive takes
     /// responsibility for the previous message, as does `message::ack()`.
     /// Signature: `void(std::error_code, message)`. Errors: `operation_in_progress`, `closed`
@@ -382,99 +329,86 @@ public:
     template <class Token>
     auto async_receive(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, message)>(
-            [](auto handler, std::shared_ptr<link_type> l) {
-                detail::begin_taking<detail::receive_completion, message>(
-                    l, std::move(handler),
-                    [](link_type& target, std::uint64_t serial, auto done) { target.receive(serial, std::move(done)); });
+            [](auto handler, link_ptr l) {
+                start_receive(l, detail::make_taking<detail::receive_completion, message>(l, std::move(handler)));
             },
             token, link_);
     }
     /// A message that has already arrived, if any.
-    [[nodiscard]] std::optional<message> try_receive() { return link_->try_receive(); }
+    [[nodiscard]] std::optional<message> try_receive();
     /// `acceptance_mode::on_processed`: the application has finished with this message.
-    void ack(const message_view& m) { link_->acknowledge(m.epoch_serial, m.seq, m.id); }
+    void ack(const message_view& m);
     /// As `message::reject()`, of a message in its `on_message` or, with `acceptance_mode::on_processed`, later.
-    void reject(const message_view& m) { link_->acknowledge(m.epoch_serial, m.seq, m.id, true); }
+    void reject(const message_view& m);
 
     // ---- observing -------------------------------------------------------------------------
 
     /// Called at each change of state.
-    void on_state(std::function<void(const state_change&)> f) {
-        detail::on_strand(link_, [f = std::move(f)](link_type& l) mutable { l.set_on_state(std::move(f)); });
-    }
+    void on_state(std::function<void(const state_change&)> f);
     /// The same, guarded as `on_message`. Throws option_error.
-    void on_state(std::function<void(const state_change&)> f, state_handler_options how) {
-        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
-            l.set_on_state(detail::guard(l, "on_state", std::move(g), std::move(h)));
-        });
-    }
+    void on_state(std::function<void(const state_change&)> f, state_handler_options how);
     /// Called once for each message that passed through the queue, with what became of it: in a
     /// session for every one, in plain mode for those that could not leave at once.
-    void on_outcome(std::function<void(ticket, outcome)> f) {
-        detail::on_strand(link_, [f = std::move(f), room = std::make_unique<detail::link_extras>()](link_type& l) mutable {
-            l.set_on_outcome(std::move(f), std::move(room));
-        });
-    }
+    void on_outcome(std::function<void(ticket, outcome)> f);
     /// The same, guarded as `on_message`. Throws option_error.
-    void on_outcome(std::function<void(ticket, outcome)> f, outcome_handler_options how) {
-        guarded(std::move(f), std::move(how), [](link_type& l, auto g, auto h) {
-            l.set_on_outcome(detail::guard(l, "on_outcome", std::move(g), std::move(h)));
-        });
-    }
+    void on_outcome(std::function<void(ticket, outcome)> f, outcome_handler_options how);
     /// Called with true when a message does not fit into the queue any more (over the high watermark or
     /// the count), and with false when it has drained to the low watermark and half the count: in turns, beginning
     /// with true, at the end of the turn. The end of the socket ends a pause without a call.
-    void on_backpressure(std::function<void(bool paused)> f) {
-        detail::on_strand(link_, [f = std::move(f), room = std::make_unique<detail::link_extras>()](link_type& l) mutable {
-            l.set_on_backpressure(std::move(f), std::move(room));
-        });
-    }
+    void on_backpressure(std::function<void(bool paused)> f);
     /// The state now.
-    [[nodiscard]] connection_state state() const noexcept { return link_->state(); }
+    [[nodiscard]] connection_state state() const noexcept;
     /// Whether hawser.v1 is spoken with the present (or last) connection.
-    [[nodiscard]] bool in_session() const noexcept { return link_->in_session(); }
+    [[nodiscard]] bool in_session() const noexcept;
     /// Bytes that wait in the queue, bookkeeping included.
-    [[nodiscard]] std::size_t queued_bytes() const noexcept { return link_->queued_bytes(); }
+    [[nodiscard]] std::size_t queued_bytes() const noexcept;
     /// Messages in the queue or written and not acknowledged.
-    [[nodiscard]] std::size_t unacknowledged() const noexcept { return link_->queued_messages() + link_->in_flight(); }
+    [[nodiscard]] std::size_t unacknowledged() const noexcept;
     /// Accepting side: the session is older than this socket; an earlier process, or an earlier socket, left it in the store.
-    [[nodiscard]] bool restored() const noexcept { return link_->restored; }
+    [[nodiscard]] bool restored() const noexcept;
     /// The newest message that was accepted for sending, also by an earlier process where the store is durable; `{0}`
     /// before the first.
-    [[nodiscard]] ticket last_ticket() const noexcept { return link_->last_ticket(); }
+    [[nodiscard]] ticket last_ticket() const noexcept;
     /// Address of the peer, without port; empty without a connection.
-    [[nodiscard]] std::string remote_address() const { return link_->remote_address(); }
+    [[nodiscard]] std::string remote_address() const;
     /// The subprotocol of the present connection; empty without a connection, or where none was chosen.
-    [[nodiscard]] std::string subprotocol() const { return link_->subprotocol(); }
+    [[nodiscard]] std::string subprotocol() const;
     /// The principal that the listener's `authorize` returned.
-    [[nodiscard]] const std::string& principal() const noexcept { return link_->principal(); }
+    [[nodiscard]] const std::string& principal() const noexcept;
     /// The breaker, to share it with other sockets: `policy_objects<>{.breaker = other.breaker()}`. Throws
     /// std::bad_alloc where it is made by this call.
-    [[nodiscard]] const typename P::breaker& breaker() const { return link_->breaker(); }
+    [[nodiscard]] const typename P::breaker& breaker() const;
     /// The options that this socket was made with.
-    [[nodiscard]] const hawser::options& options() const noexcept { return link_->settings(); }
+    [[nodiscard]] const hawser::options& options() const noexcept;
     /// The strand: spawn coroutines on it that use the synchronous members.
-    [[nodiscard]] executor_type get_executor() const noexcept { return link_->runtime().executor(); }
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
     /// A handle to send from any thread.
-    [[nodiscard]] sender handle() { return sender(link_->senders()); }
+    [[nodiscard]] sender handle();
 
 private:
     friend class listener<P>;
     friend class detail::listener_core<P>;
     friend struct detail::link_access;
-    explicit resilient_socket(std::shared_ptr<link_type> l) noexcept : link_(std::move(l)) {
-        if (link_) link_->connecting = true;
-    }
+    explicit resilient_socket(link_ptr l) noexcept;
+    void let_go() noexcept;
     template <class F, class Options, class Set>
-    void guarded(F f, Options how, Set set) {
-        if (auto wrong = how.problems(); !wrong.empty()) throw option_error(std::move(wrong));
-        detail::on_strand(link_, [f = std::move(f), how = std::move(how), set](link_type& l) mutable {
-            set(l, std::move(f), std::move(how));
-        });
-    }
+    void guarded(F f, Options how, Set set);
 
-    std::shared_ptr<link_type> link_;
+    // How each operation goes to the strand. Their completions are of any handler's, so that these are compiled once.
+    static void start_connect(const link_ptr& l, detail::operation<detail::plain_completion> op, std::string_view where);
+    static void start_open(const link_ptr& l, detail::operation<detail::plain_completion> op);
+    static void start_load(const link_ptr& l, detail::operation<detail::plain_completion> op);
+    static void start_close(const link_ptr& l, detail::operation<detail::plain_completion> op, close_code code, std::string reason);
+    static void start_send(const link_ptr& l, detail::operation<detail::send_completion> op, message body, send_options how);
+    static void start_enqueue(const link_ptr& l, detail::operation<detail::enqueue_completion> op, message body, send_options how);
+    static void start_enqueue_batch(const link_ptr& l, detail::operation<detail::batch_completion> op, std::vector<message> bodies,
+                                    send_options how);
+    static void start_writable(const link_ptr& l, detail::operation<detail::plain_completion> op);
+    static void start_outcome(const link_ptr& l, detail::operation<detail::send_completion> op, ticket which);
+    static void start_receive(const link_ptr& l, detail::operation<detail::receive_completion> op);
+
+    link_ptr link_;
 };
 
 namespace detail {
@@ -488,3 +422,15 @@ struct link_access {
 }  // namespace detail
 
 }  // namespace hawser::inline v0
+
+#if defined(HAWSER_SEPARATE_COMPILATION)
+namespace hawser::inline v0 {
+// Compiled in src/hawser.cpp.
+extern template struct detail::operation_target<detail::link<default_policies>>;
+extern template void detail::operation_target<detail::link<default_policies>>::cancel_taking(
+    std::shared_ptr<detail::link<default_policies>>, std::uint64_t, asio::cancellation_type, std::shared_ptr<detail::parcel<message>>);
+extern template class resilient_socket<default_policies>;
+}  // namespace hawser::inline v0
+#else
+#include <hawser/link/socket_members.hpp>
+#endif

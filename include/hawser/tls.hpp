@@ -4,12 +4,12 @@
 /// `hawser::tls`.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/transport/openssl_layer.hpp>
 
 #include <asio/ssl/context.hpp>
 
 #include <memory>
-#include <utility>
 
 namespace hawser::inline v0 {
 
@@ -24,19 +24,15 @@ namespace hawser::inline v0 {
 /// Throws std::bad_alloc. Precondition: `context` is not null.
 ///
 /// Example: \include echo_server/echo_server.cpp
-[[nodiscard]] inline std::shared_ptr<openssl_tls> tls(std::shared_ptr<asio::ssl::context> context, tls_options settings = {}) {
-    return std::make_shared<openssl_tls>(std::move(context), std::move(settings));
-}
+[[nodiscard]] HAWSER_COMPILED_ONCE std::shared_ptr<openssl_tls> tls(std::shared_ptr<asio::ssl::context> context, tls_options settings = {});
 /// The same with a context that is given away.
-[[nodiscard]] inline std::shared_ptr<openssl_tls> tls(asio::ssl::context&& context, tls_options settings = {}) {
-    return tls(std::make_shared<asio::ssl::context>(std::move(context)), std::move(settings));
-}
+[[nodiscard]] HAWSER_COMPILED_ONCE std::shared_ptr<openssl_tls> tls(asio::ssl::context&& context, tls_options settings = {});
 /// TLS for clients with the authorities that the system trusts. Throws std::system_error when they cannot be read,
 /// and std::bad_alloc.
-[[nodiscard]] inline std::shared_ptr<openssl_tls> tls(tls_options settings = {}) {
-    auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
-    context->set_default_verify_paths();
-    return tls(std::move(context), std::move(settings));
-}
+[[nodiscard]] HAWSER_COMPILED_ONCE std::shared_ptr<openssl_tls> tls(tls_options settings = {});
 
 }  // namespace hawser::inline v0
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#include <hawser/tls_members.hpp>
+#endif

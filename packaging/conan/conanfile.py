@@ -89,7 +89,8 @@ class HawserRecipe(ConanFile):
         if self.settings.os in ("Linux", "FreeBSD"):
             self.cpp_info.system_libs = ["pthread"]
         if self.options.separate_compilation:
-            self.cpp_info.libs = ["hawser"]
+            compiled = [name for name, wanted in (("deflate", self.options.deflate), ("tls", self.options.tls)) if wanted]
+            self.cpp_info.libs = [f"hawser_{name}" for name in compiled] + ["hawser"]
             self.cpp_info.defines.append("HAWSER_SEPARATE_COMPILATION")
         else:
             self.cpp_info.libdirs = []

@@ -4,6 +4,7 @@
 #include "allocations.hpp"
 #include "support/catch.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <asio/io_context.hpp>

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 # room -> the rooms that it may include besides itself; "a/b" admits only that part of room a.
-# A header at the top level is in the room "shell", except fwd.hpp and hawser.hpp.
+# A header at the top level is in the room "shell", except fwd.hpp, hawser.hpp and custom_policies.hpp.
 BELOW_SHELL = {"fwd", "core", "protocol", "policy", "driver", "transport", "store", "options"}
 ROOMS = {
     "fwd": {"core"},
@@ -40,7 +40,9 @@ def room_of(path):
     """The room of a path relative to include/hawser, or None for a folder that no room names."""
     top, slash, _ = path.partition("/")
     if not slash:
-        return {"fwd.hpp": "fwd", "options.hpp": "options", "hawser.hpp": "everything", "transfer.hpp": "transfer"}.get(top, "shell")
+        named = {"fwd.hpp": "fwd", "options.hpp": "options", "hawser.hpp": "everything", "custom_policies.hpp": "everything",
+                 "transfer.hpp": "transfer"}
+        return named.get(top, "shell")
     if top == "link":
         return "shell"
     return top if top in ROOMS and top not in ("fwd", "options", "shell", "everything") else None
@@ -111,6 +113,7 @@ ALLOWED = [
     ("transfer/core.hpp", "<hawser/resilient_socket.hpp>"),
     ("transfer.hpp", "<hawser/transfer/core.hpp>"),
     ("hawser.hpp", "<hawser/testing/simulator.hpp>"),
+    ("custom_policies.hpp", "<hawser/server/listener.hpp>"),
 ]
 FORBIDDEN = [
     ("core/bytes.hpp", "<hawser/protocol/ws/frame.hpp>"),

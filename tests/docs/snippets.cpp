@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The C++ of the documents. Compiled, and compared with them by snippets_test.py.
+#include <hawser/custom_policies.hpp>
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/sqlite.hpp>

@@ -4,6 +4,7 @@
 
 #include "fail_nth/failing_driver.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <cstdio>

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/host_context.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <asio/write.hpp>

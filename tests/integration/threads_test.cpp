@@ -4,6 +4,7 @@
 #include "support/erased_handler.hpp"
 #include "support/host_context.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <asio/co_spawn.hpp>

@@ -2,6 +2,7 @@
 // A metrics sink is told of messages by the batch, and of all of them.
 #include "support/catch.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "durable.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/durable_store.hpp>
 

@@ -3,6 +3,7 @@
 // all configurations.
 #pragma once
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <array>

@@ -5,6 +5,7 @@
 
 #include "support/delaying_store.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 namespace support {

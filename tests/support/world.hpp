@@ -4,6 +4,7 @@
 
 #include "support/policies.hpp"
 
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 

@@ -36,6 +36,13 @@
 #endif
 ///@}
 
+/// Internal: a function that is compiled once where the library is, and is inline header-only.
+#if defined(HAWSER_SEPARATE_COMPILATION)
+#define HAWSER_COMPILED_ONCE
+#else
+#define HAWSER_COMPILED_ONCE inline
+#endif
+
 /// The inline namespace is part of every mangled name, so that two incompatible
 /// versions of the library in one program fail at link time and not at run time.
 namespace hawser::inline v0 {}

@@ -15,11 +15,7 @@
 #include <hawser/driver/timer_node.hpp>
 #include <hawser/driver/timing_wheel.hpp>
 
-#include <asio/dispatch.hpp>
-#include <asio/execution/context.hpp>
 #include <asio/io_context.hpp>
-#include <asio/post.hpp>
-#include <asio/query.hpp>
 #include <asio/strand.hpp>
 
 #include <atomic>
@@ -94,10 +90,7 @@ public:
         if (deadline < wakeup_) wake_at(deadline);
     }
     /// Posts `c` again a little later, for want of memory. It belongs to the driver until then.
-    void postpone(pending_call& c) noexcept {
-        unposted_.push(c);
-        retry_later();
-    }
+    void postpone(pending_call& c) noexcept;
     /// Calls `c` on the strand, soon and never inside this call; in order, all that are due in one handler of Asio's, so
     /// that none takes memory. It belongs to the driver until then.
     void call_soon(pending_call& c) noexcept {
@@ -224,50 +217,9 @@ private:
         for (std::size_t n = unposted_.size(); n > 0; --n) unposted_.pop().post();
         if (due_.size() > 0) post_due();
     }
-    void post_due() noexcept {
-        if (due_posted_) return;
-        try {
-            asio::post(executor_, detail::with_memory(due_memory_, [this] { call_due(); }));
-            due_posted_ = true;
-        } catch (const std::bad_alloc&) {
-            retry_later();
-        }
-    }
-    // What a handler throws leaves the host's `run()`, and what a handler stops stays stopped: the others wait.
-    void call_due() {
-        struct rest {
-            driver& d;
-            ~rest() {
-                if (d.due_.size() > 0 && d.alive_) d.post_due();
-            }
-        };
-        due_posted_ = false;
-        const rest later{*this};
-        for (std::size_t n = due_.size(); n > 0 && due_.size() > 0; --n) {
-            due_.pop().call();
-            if (n > 1 && asio::query(executor_.get_inner_executor(), asio::execution::context).stopped()) return;
-        }
-    }
-    // Called by a destructor.
-    void end_turn() noexcept {
-        if (someone_leaves_.load(std::memory_order_acquire)) see_off();
-        while (tasks_.next_ != &tasks_) {
-            auto& task = static_cast<deferred_task&>(*tasks_.next_);
-            task.withdraw();
-            try {
-                task.run();
-            } catch (...) {
-                if (!failure_) failure_ = std::current_exception();
-            }
-        }
-        settle_wakeup();
-        if (!failure_) return;
-        try {
-            hand_out_failure();
-        } catch (...) {
-            // Out of memory: the end of the next turn tries again.
-        }
-    }
+    void post_due() noexcept;
+    void call_due();
+    void end_turn() noexcept;
     void see_off() noexcept {
         departing* d = nullptr;
         {
@@ -283,19 +235,8 @@ private:
         // A deadline's function threw.
         if (wakeup_ == never && !wheel_.empty()) wake_at(wheel_.next_deadline());
     }
-    // Nobody is there to catch it: it leaves the host's `run()` in a handler of its own.
-    void hand_out_failure() {
-        asio::post(executor_, [failure = failure_] { std::rethrow_exception(failure); });
-        failure_ = nullptr;
-    }
-    void post_turn() {
-        if (turn_posted_) return;
-        asio::post(executor_, detail::with_memory(turn_memory_, [this] {
-            turn_posted_ = false;
-            const turn t(*this);
-        }));
-        turn_posted_ = true;
-    }
+    void hand_out_failure();
+    void post_turn();
 
     executor_type executor_;
     timing_wheel wheel_;
@@ -329,9 +270,7 @@ struct strand_task {
     virtual void run() = 0;
 };
 /// Runs the task on the strand of `d`, at once where that is possible.
-inline void dispatch(driver& d, std::unique_ptr<strand_task> task) {
-    asio::dispatch(d.executor(), [task = std::move(task)] { task->run(); });
-}
+HAWSER_COMPILED_ONCE void dispatch(driver& d, std::unique_ptr<strand_task> task);
 /// The same with a function object, at once and without an allocation on the strand itself.
 template <class F>
 void dispatch(driver& d, F f) {
@@ -341,7 +280,7 @@ void dispatch(driver& d, F f) {
         void run() override { function(); }
         F function;
     };
-    dispatch(d, std::unique_ptr<strand_task>(std::make_unique<holder>(std::move(f))));
+    dispatch(d, std::unique_ptr<strand_task>(new holder(std::move(f))));
 }
 
 /// Seeds jitter and hashes. Without randomness they are predictable, and what needs
@@ -354,3 +293,7 @@ void dispatch(driver& d, F f) {
 }
 
 }  // namespace hawser::inline v0
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#include <hawser/driver/driver_members.hpp>
+#endif

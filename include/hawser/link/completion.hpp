@@ -3,6 +3,7 @@
 /// A waiting operation of the application: its handler, type-erased.
 #pragma once
 
+#include <hawser/core/config.hpp>
 #include <hawser/core/detail/recycling.hpp>
 #include <hawser/core/outcome.hpp>
 #include <hawser/driver/driver.hpp>
@@ -96,17 +97,37 @@ template <class Executor>
 template <class Executor>
 inline constexpr bool can_post = asio::can_require_v<Executor, asio::execution::blocking_t::never_t> || asio::is_executor<Executor>::value;
 
+/// A handler that is called once or destroyed, in memory of its own; it counts who refers to it.
+class held_call : public pending_call {
+public:
+    /// On the handler's executor: the memory goes back, then the handler is called.
+    virtual void invoke() = 0;
+    void refer() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    }
+    /// As `release`, of one reference among several.
+    void drop_one() noexcept { references_.fetch_sub(1, std::memory_order_acq_rel); }
+    [[nodiscard]] bool shared() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
+
+protected:
+    virtual void destroy() noexcept = 0;
+
+private:
+    std::atomic<int> references_{1};
+};
+
 /// Lives while this thread hands a handler to an executor: whether it came back uncalled, as it does where there is no memory
 /// and where nothing runs any more. Once it did not, another thread may have called and destroyed it.
 class handing_over {
 public:
-    explicit handing_over(const void* what) noexcept : what_(what), outer_(std::exchange(innermost_, this)) {}
+    explicit handing_over(const held_call& what) noexcept : what_(&what), outer_(std::exchange(innermost_, this)) {}
     handing_over(const handing_over&) = delete;
     handing_over& operator=(const handing_over&) = delete;
     ~handing_over() { innermost_ = outer_; }
     [[nodiscard]] bool came_back() const noexcept { return what_ == nullptr; }
     /// `what` was destroyed uncalled. Whether this thread is handing it over just now, and keeps it.
-    [[nodiscard]] static bool give_back(const void* what) noexcept {
+    [[nodiscard]] static bool give_back(const held_call* what) noexcept {
         if (!innermost_ || innermost_->what_ != what) return false;
         innermost_->what_ = nullptr;
         return true;
@@ -114,9 +135,44 @@ public:
 
 private:
     static inline thread_local constinit handing_over* innermost_ = nullptr;
-    const void* what_;
+    const held_call* what_;
     handing_over* outer_;
 };
+
+/// What is posted: the reference of the completion, and the only one, so that the memory is back before the call.
+class posted_call {
+public:
+    explicit posted_call(held_call& c) noexcept : target_(&c) {}
+    posted_call(posted_call&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+    posted_call& operator=(posted_call&&) = delete;
+    ~posted_call() {
+        if (target_ && !handing_over::give_back(target_)) target_->release();
+    }
+    void operator()() { std::exchange(target_, nullptr)->invoke(); }
+
+private:
+    held_call* target_;
+};
+
+/// The same with the handler's allocator, where it has one.
+template <class Holder, class Allocator>
+class posted_call_with : public posted_call {
+public:
+    using allocator_type = Allocator;
+    explicit posted_call_with(Holder& h) noexcept : posted_call(h), holder_(&h) {}
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(holder_->handler); }
+
+private:
+    Holder* holder_;
+};
+
+// Most handlers have one of these executors: what takes a compiler long is not done again for each of them.
+HAWSER_COMPILED_ONCE void post_call(const driver::executor_type& executor, posted_call&& c);
+HAWSER_COMPILED_ONCE void post_call(const asio::any_io_executor& executor, posted_call&& c);
+template <class Executor, class Call>
+void post_call(const Executor& executor, Call&& c) {
+    asio::post(executor, std::move(c));
+}
 
 /// Holds one handler until it is completed, exactly once, or destroyed. Completing posts it to
 /// its associated executor (the driver's where it has none), never inside the call that completes;
@@ -124,14 +180,8 @@ private:
 /// to post, that is tried again later. While it waits, its executor has work.
 template <class... Args>
 class completion {
-    struct base : pending_call {
+    struct base : held_call {
         virtual void complete(Args... args) = 0;
-        virtual void destroy() noexcept = 0;
-        void release() noexcept {
-            if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
-        }
-        [[nodiscard]] bool shared() const noexcept { return references.load(std::memory_order_acquire) > 1; }
-        std::atomic<int> references{1};
         completion* starting = nullptr;  // another reference, as long as it is on the stack of `start_with`
     };
 
@@ -141,26 +191,14 @@ class completion {
         using allocator_type =
             typename std::allocator_traits<asio::associated_allocator_t<Handler, recycling_allocator<char>>>::template rebind_alloc<holder>;
 
+        using posted_allocator = asio::associated_allocator_t<Handler>;
+        using posted = std::conditional_t<std::is_same_v<posted_allocator, std::allocator<void>>, posted_call,
+                                          posted_call_with<holder, posted_allocator>>;
+
         holder(Handler h, Delivery d, driver& runtime, const allocator_type& a)
             : memory(a), handler(std::move(h)), delivery(std::move(d)),
               work(asio::get_associated_executor(handler, runtime.executor())), owner(runtime),
               on_strand(is_strand_of(runtime, work.get_executor())) {}
-
-        // What is posted: the reference of the completion, and the only one, so that the memory is back before the call.
-        struct posted {
-            using allocator_type = asio::associated_allocator_t<Handler>;
-            explicit posted(holder& h) noexcept : target(&h) {}
-            posted(posted&& other) noexcept : target(std::exchange(other.target, nullptr)) {}
-            posted& operator=(posted&&) = delete;
-            ~posted() {
-                if (target && !handing_over::give_back(target)) target->release();
-            }
-            [[nodiscard]] allocator_type get_allocator() const noexcept {
-                return asio::get_associated_allocator(target->handler);
-            }
-            void operator()() { std::exchange(target, nullptr)->invoke(); }
-            holder* target;
-        };
 
         void complete(Args... args) override {
             delivery.put(args...);
@@ -169,7 +207,7 @@ class completion {
             else post();
         }
         void post() override {
-            if constexpr (can_post<executor_type>) hand_over([this] { asio::post(work.get_executor(), posted(*this)); });
+            if constexpr (can_post<executor_type>) hand_over([this] { post_call(work.get_executor(), posted(*this)); });
             else owner.call_soon(*this);  // first out of the call that completes
         }
         void call() override {
@@ -185,7 +223,7 @@ class completion {
         void abandon() noexcept override { this->release(); }
         template <class F>
         void hand_over(F&& to_executor) {
-            const handing_over attempt(static_cast<holder*>(this));
+            const handing_over attempt(*this);
             try {
                 to_executor();
             } catch (const std::bad_alloc&) {
@@ -194,7 +232,7 @@ class completion {
             }
             if (attempt.came_back()) this->release();
         }
-        void invoke() {
+        void invoke() override {
             Handler h(std::move(handler));
             Delivery d(std::move(delivery));
             std::tuple<Args...> a(std::move(*arguments));
@@ -254,7 +292,7 @@ public:
     void start_with(Start&& start) {
         completion same;
         same.held_ = held_;
-        held_->references.fetch_add(1, std::memory_order_relaxed);
+        held_->refer();
         held_->starting = &same;
         try {
             start(std::move(*this));
@@ -281,9 +319,13 @@ private:
         base* const b = std::exchange(held_, nullptr);
         if (!b) return;
         b->starting = nullptr;
-        b->references.fetch_sub(1, std::memory_order_acq_rel);
+        b->drop_one();
     }
     base* held_ = nullptr;
 };
 
 }  // namespace hawser::inline v0::detail
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#include <hawser/link/completion_members.hpp>
+#endif

@@ -1,62 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// How an asynchronous operation of the application reaches its link or listener, and its cancellation.
+/// How an asynchronous operation of the application reaches its link or listener, and its cancellation, on the strand.
 #pragma once
 
-#include <hawser/core/url.hpp>
-#include <hawser/link/guarded_handler.hpp>
-#include <hawser/link/link.hpp>
-#include <hawser/link/link_cancel.hpp>
-#include <hawser/link/link_dial.hpp>
-#include <hawser/link/link_end.hpp>
-#include <hawser/link/link_feed.hpp>
-#include <hawser/link/link_pieces.hpp>
-#include <hawser/link/link_leave.hpp>
-#include <hawser/link/link_receive.hpp>
-#include <hawser/link/link_send.hpp>
-#include <hawser/link/link_session.hpp>
-#include <hawser/link/link_store.hpp>
+#include <hawser/link/operation.hpp>
 
-#include <asio/async_result.hpp>
+#include <asio/post.hpp>
 
-#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace hawser::inline v0::detail {
-
-/// Whether a link may dial `where`; `why` gets a sentence if not. The first call decides.
-template <class P>
-[[nodiscard]] std::error_code begin_connect(link<P>& l, std::string_view where, url& parsed, std::string& why) {
-    if (const auto ec = parse_url(where, parsed, &why)) return ec;
-    if constexpr (requires { P::transport::check(parsed, l.settings()); })
-        if (const std::error_code ec = P::transport::check(parsed, l.settings())) {
-            why = ec.message();
-            return ec;
-        }
-    if (!l.connecting.exchange(true)) return {};
-    why = "connect was called before";
-    return errc::already_connecting;
-}
-
-/// Takes `connecting` back unless it is done: the call threw, and may be made again.
-class connect_claim {
-public:
-    explicit connect_claim(std::atomic<bool>& flag) noexcept : flag_(&flag) {}
-    connect_claim(const connect_claim&) = delete;
-    connect_claim& operator=(const connect_claim&) = delete;
-    ~connect_claim() {
-        if (flag_) *flag_ = false;
-    }
-    void done() noexcept { flag_ = nullptr; }
-
-private:
-    std::atomic<bool>* flag_;
-};
 
 /// Calls `f(target)` on the strand: at once if the caller is on it or if it is free and this
 /// thread runs the io_context, else soon.
@@ -84,54 +41,43 @@ void cancel_on_strand(std::shared_ptr<Target> target, F cancel) {
     else dispatch(d, std::move(later));
 }
 
-/// An exception on the strand becomes the operation's result: nobody could catch it there.
-template <class Target, class Start, class Completion>
-void start_on_strand(const std::shared_ptr<Target>& target, std::uint64_t serial, Start start, Completion done) {
-    on_strand(target, [serial, start = std::move(start), done = std::move(done)](Target& t) mutable {
-        done.start_with([&](Completion&& operation) { start(t, serial, std::move(operation)); });
+template <class Target>
+driver& operation_target<Target>::runtime(Target& target) noexcept {
+    return target.runtime();
+}
+template <class Target>
+std::uint64_t operation_target<Target>::next_serial(Target& target) noexcept {
+    return target.next_serial();
+}
+template <class Target>
+void operation_target<Target>::cancel(std::shared_ptr<Target> target, std::uint64_t serial, asio::cancellation_type how) {
+    cancel_on_strand(std::move(target), [serial, how](Target& t) { return t.cancel_operation(serial, how); });
+}
+template <class Target>
+template <class Result>
+void operation_target<Target>::cancel_taking(std::shared_ptr<Target> target, std::uint64_t serial, asio::cancellation_type how,
+                                             std::shared_ptr<parcel<Result>> box) {
+    cancel_on_strand(std::move(target), [serial, how, box = std::move(box)](Target& t) {
+        if (t.cancel_operation(serial, how)) return true;
+        if (!box->content) return false;
+        t.give_back(*std::exchange(box->content, std::nullopt));
+        return true;
     });
 }
 
-/// Starts one operation: wraps the handler, arranges its cancellation, and calls
-/// `start(target, serial, completion)` on the strand.
-template <class Completion, class Target, class Handler, class Start>
-void begin_operation(const std::shared_ptr<Target>& target, Handler&& handler, Start start) {
-    const std::uint64_t serial = target->next_serial();
-    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
-        slot.assign([weak = std::weak_ptr<Target>(target), serial](asio::cancellation_type type) {
-            auto alive = weak.lock();
-            if (!alive) return;
-            cancel_on_strand(std::move(alive), [serial, type](Target& t) { return t.cancel_operation(serial, type); });
-        });
-    }
-    Completion done(std::forward<Handler>(handler), target->runtime());
-    start_on_strand(target, serial, std::move(start), std::move(done));
+/// Calls `start(target, serial, completion)` on the strand. An exception there becomes the operation's result: nobody could
+/// catch it.
+template <class Target, class Completion, class Start>
+void start_on_strand(const std::shared_ptr<Target>& target, operation<Completion> op, Start start) {
+    on_strand(target, [op = std::move(op), start = std::move(start)](Target& t) mutable {
+        op.done.start_with([&](Completion&& done) { start(t, op.serial, std::move(done)); });
+    });
 }
 
-/// The same for an operation whose result is taken from somewhere and must not get lost: when it is
-/// cancelled before its handler was called, `target.give_back(result)` gets the result.
-template <class Completion, class Result, class Target, class Handler, class Start>
-void begin_taking(const std::shared_ptr<Target>& target, Handler&& handler, Start start) {
-    const std::uint64_t serial = target->next_serial();
-    by_parcel<Result> delivery;
-    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
-        delivery.shared = std::make_shared<parcel<Result>>();
-        // Weak: a signal may outlive the io_context, and a result must not.
-        slot.assign([weak = std::weak_ptr<Target>(target), sent = std::weak_ptr(delivery.shared),
-                     serial](asio::cancellation_type type) {
-            auto alive = weak.lock();
-            auto box = sent.lock();
-            if (!alive || !box || !box->claim()) return;
-            cancel_on_strand(std::move(alive), [serial, type, box = std::move(box)](Target& t) {
-                if (t.cancel_operation(serial, type)) return true;
-                if (!box->content) return false;
-                t.give_back(*std::exchange(box->content, std::nullopt));
-                return true;
-            });
-        });
-    }
-    Completion done(std::forward<Handler>(handler), target->runtime(), std::move(delivery));
-    start_on_strand(target, serial, std::move(start), std::move(done));
+/// Starts one operation whose target is known here.
+template <class Completion, class Target, class Handler, class Start>
+void begin_operation(const std::shared_ptr<Target>& target, Handler&& handler, Start start) {
+    start_on_strand(target, make_operation<Completion>(target, std::forward<Handler>(handler)), std::move(start));
 }
 
 }  // namespace hawser::inline v0::detail

@@ -9,8 +9,7 @@
 #include <hawser/core/outcome.hpp>
 #include <hawser/core/ring.hpp>
 #include <hawser/core/send_options.hpp>
-#include <hawser/core/store_transaction.hpp>
-#include <hawser/link/completion.hpp>
+#include <hawser/link/operation.hpp>
 #include <hawser/link/transfer_port.hpp>
 #include <hawser/protocol/session/outgoing_message.hpp>
 
@@ -25,17 +24,6 @@
 #include <vector>
 
 namespace hawser::inline v0::detail {
-
-/// `on_message_transaction`, for any store.
-using transaction_handler = std::function<std::error_code(store_transaction&, const message_view&)>;
-
-using piece_handler = std::function<void(const message_piece&)>;
-
-using send_completion = completion<std::error_code, outcome>;
-using enqueue_completion = completion<std::error_code, ticket>;
-using batch_completion = completion<std::error_code, ticket_range>;
-using receive_completion = completion<std::error_code, message>;
-using plain_completion = completion<std::error_code>;
 
 /// Somebody waits for the outcome of a message.
 struct send_waiter final : session::outcome_waiter {

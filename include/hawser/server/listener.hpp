@@ -3,14 +3,15 @@
 /// The accepting side: an endpoint that gives sockets.
 #pragma once
 
+#include <hawser/link/operation.hpp>
 #include <hawser/resilient_socket.hpp>
-#include <hawser/server/listener_admission.hpp>
-#include <hawser/server/listener_core.hpp>
-#include <hawser/server/listener_drain.hpp>
-#include <hawser/server/listener_sessions.hpp>
-#include <hawser/server/listener_store.hpp>
-#include <hawser/server/listener_upkeep.hpp>
+#include <hawser/server/drain_options.hpp>
+#include <hawser/server/listener_options.hpp>
 
+#include <asio/async_result.hpp>
+
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -31,6 +32,7 @@ namespace hawser::inline v0 {
 template <socket_policies P = default_policies>
 class listener {
     using core_type = detail::listener_core<P>;
+    using core_ptr = std::shared_ptr<core_type>;
 
 public:
     using executor_type = driver::executor_type;  ///< the strand
@@ -39,16 +41,10 @@ public:
     /// Listens at once. Throws `option_error`, and std::system_error when it cannot (address
     /// in use, not permitted, not an address).
     listener(asio::io_context& context, const listen_endpoint& where, listener_options settings,
-             policy_objects<P> objects = {}) {
-        if (auto problems = settings.problems(); !problems.empty()) throw option_error(std::move(problems));
-        core_ = std::make_shared<core_type>(use_driver(context), std::move(settings), std::move(objects));
-        if (const auto ec = core_->listen(where))
-            throw std::system_error(ec, "cannot listen on " + (where.path.empty() ? where.address + " port " + std::to_string(where.port) : where.path));
-    }
+             policy_objects<P> objects = {});
     /// The same with the options of the accepted sockets alone.
     listener(asio::io_context& context, const listen_endpoint& where, hawser::options socket,
-             policy_objects<P> objects = {})
-        : listener(context, where, listener_options{.socket = std::move(socket)}, std::move(objects)) {}
+             policy_objects<P> objects = {});
     /// The operations and sessions of the other go on with this one. What was moved from may only be assigned to
     /// or destroyed.
     listener(listener&&) noexcept = default;
@@ -59,9 +55,7 @@ public:
         return *this;
     }
     ~listener() {
-        if (!core_ || !core_->runtime().alive()) return;
-        core_type& target = *core_;
-        target.orphan_on_strand(std::move(core_));
+        if (core_) let_go();
     }
 
     /// The next accepted socket: a plain one after its upgrade, one with a session after its
@@ -72,10 +66,8 @@ public:
     template <class Token>
     auto async_accept(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, socket_type)>(
-            [](auto handler, std::shared_ptr<core_type> core) {
-                detail::begin_taking<typename core_type::accept_completion, socket_type>(
-                    core, std::move(handler),
-                    [](core_type& target, std::uint64_t serial, auto done) { target.accept(serial, std::move(done)); });
+            [](auto handler, core_ptr core) {
+                start_accept(core, detail::make_taking<accept_completion, socket_type>(core, std::move(handler)));
             },
             token, core_);
     }
@@ -85,10 +77,8 @@ public:
     template <class Token>
     auto async_close(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<core_type> core) {
-                detail::begin_operation<detail::plain_completion>(
-                    core, std::move(handler),
-                    [](core_type& target, std::uint64_t serial, auto done) { target.close(serial, std::move(done)); });
+            [](auto handler, core_ptr core) {
+                start_close(core, detail::make_operation<detail::plain_completion>(core, std::move(handler)));
             },
             token, core_);
     }
@@ -103,24 +93,41 @@ public:
     template <class Token>
     auto async_drain(drain_options how, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(
-            [](auto handler, std::shared_ptr<core_type> core, drain_options o) {
-                detail::begin_operation<detail::plain_completion>(
-                    core, std::move(handler), [o = std::move(o)](core_type& target, std::uint64_t serial, auto done) {
-                        target.drain(serial, o, std::move(done));
-                    });
+            [](auto handler, core_ptr core, drain_options o) {
+                start_drain(core, detail::make_operation<detail::plain_completion>(core, std::move(handler)), std::move(o));
             },
             token, core_, std::move(how));
     }
 
     /// The port listened on, also when 0 was asked for.
-    [[nodiscard]] std::uint16_t port() const { return core_->port(); }
+    [[nodiscard]] std::uint16_t port() const;
     /// Links that are not over, detached ones included.
-    [[nodiscard]] std::size_t connections() const noexcept { return core_->connections(); }
+    [[nodiscard]] std::size_t connections() const noexcept;
     /// The strand of the listener and of all sockets that it gives.
-    [[nodiscard]] executor_type get_executor() const noexcept { return core_->runtime().executor(); }
+    [[nodiscard]] executor_type get_executor() const noexcept;
 
 private:
-    std::shared_ptr<core_type> core_;
+    using accept_completion = detail::completion<std::error_code, socket_type>;
+    void let_go() noexcept;
+    // As in resilient_socket.hpp.
+    static void start_accept(const core_ptr& core, detail::operation<accept_completion> op);
+    static void start_close(const core_ptr& core, detail::operation<detail::plain_completion> op);
+    static void start_drain(const core_ptr& core, detail::operation<detail::plain_completion> op, drain_options how);
+
+    core_ptr core_;
 };
 
 }  // namespace hawser::inline v0
+
+#if defined(HAWSER_SEPARATE_COMPILATION)
+namespace hawser::inline v0 {
+// Compiled in src/hawser.cpp.
+extern template struct detail::operation_target<detail::listener_core<default_policies>>;
+extern template void detail::operation_target<detail::listener_core<default_policies>>::cancel_taking(
+    std::shared_ptr<detail::listener_core<default_policies>>, std::uint64_t, asio::cancellation_type,
+    std::shared_ptr<detail::parcel<resilient_socket<default_policies>>>);
+extern template class listener<default_policies>;
+}  // namespace hawser::inline v0
+#else
+#include <hawser/server/listener_members.hpp>
+#endif

@@ -5,6 +5,7 @@
 
 #include <hawser/driver/use_driver.hpp>
 #include <hawser/link/initiate.hpp>
+#include <hawser/link/link.hpp>
 #include <hawser/policy/handshake_pacer.hpp>
 #include <hawser/protocol/session/session_table.hpp>
 #include <hawser/resilient_socket.hpp>

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <hawser/core/option_error.hpp>
+#include <hawser/link/initiate.hpp>
 #include <hawser/resilient_socket.hpp>
 #include <hawser/transfer/core.hpp>
+#include <hawser/transfer/link_carrier.hpp>
 #if !defined(_WIN32)
 #include <hawser/transfer/file_sink.hpp>
 #include <hawser/transfer/file_source.hpp>
@@ -18,19 +20,6 @@
 
 namespace hawser::inline v0 {
 namespace detail {
-
-template <class P>
-class link_carrier final : public transfer_carrier {
-public:
-    // The transfers drop it when the link ends.
-    explicit link_carrier(link<P>& l) noexcept : link_(l) {}
-    [[nodiscard]] std::uint64_t send(message body) override { return link_.send_transfer(std::move(body)); }
-    [[nodiscard]] std::uint64_t max_message_size() const override { return link_.state_machine().peer_max_message_size(); }
-    void callback_threw() noexcept override { link_.transfer_callback_threw(); }
-
-private:
-    link<P>& link_;
-};
 
 [[nodiscard]] inline transfer::key_type key_of_path(const std::filesystem::path& path) {
     xxh3_128_stream hash;
@@ -63,11 +52,8 @@ public:
         if (!socket.options().transfers) problems.emplace_back("transfers is false, but must be true in the options of the socket");
         if (!problems.empty()) throw option_error(std::move(problems));
         const auto& link = detail::link_access::of(socket);
-        core_ = std::make_shared<detail::transfer_core>(link->runtime(), std::move(settings));
-        detail::on_strand(link, [core = core_](detail::link<P>& l) {
-            core->attach(std::make_unique<detail::link_carrier<P>>(l));
-            l.attach_transfers(core);
-        });
+        core_ = std::make_shared<detail::transfer_core>(detail::operation_target<detail::link<P>>::runtime(*link), std::move(settings));
+        detail::attach_transfers(link, core_);
     }
     /// The transfers of the other go on with this one.
     transfers(transfers&&) noexcept = default;

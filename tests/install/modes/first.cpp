@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Prints what must be the same in both modes: names and sizes of types, the library's functions.
+#include <hawser/custom_policies.hpp>
 #include <hawser/hawser.hpp>
 
 #include <asio/io_context.hpp>

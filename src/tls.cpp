@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSL-1.0
+// The component hawser::tls, for HAWSER_SEPARATE_COMPILATION.
+#include <hawser/core/mode.hpp>
+#include <hawser/tls_members.hpp>
+
+#if !defined(HAWSER_SEPARATE_COMPILATION)
+#error "src/tls.cpp is compiled for HAWSER_SEPARATE_COMPILATION only: configure with that option"
+#endif
