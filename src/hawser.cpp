@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The library's only source file, for HAWSER_SEPARATE_COMPILATION: the templates with the default
+// The source file of hawser::hawser, for HAWSER_SEPARATE_COMPILATION: the templates with the default
 // policies, compiled once for all users. A socket with policies of its own is compiled where it
 // is used, as in header-only mode.
 #include <hawser/custom_policies.hpp>

@@ -294,6 +294,11 @@ struct owning_handler {
     std::shared_ptr<arena> memory;
     int* left;
 };
+// The same, which is not moved but copied, by what might throw.
+struct copied_owning_handler : owning_handler {
+    copied_owning_handler(std::shared_ptr<arena> m, int* l) : owning_handler{std::move(m), l} {}
+    copied_owning_handler(const copied_owning_handler& other) noexcept(false) : owning_handler(other) {}
+};
 struct alignas(64) aligned_content {
     char bytes[64] = {};
 };
@@ -308,13 +313,14 @@ TEST_CASE("tokens: memory goes back to the handler's allocator where the handler
     w.net.run_for(1s);
     CHECK(left == 0);
 }
-TEST_CASE("tokens: memory goes back to an allocator that the handler owns before that is destroyed uncalled") {
+TEMPLATE_TEST_CASE("tokens: memory goes back to an allocator that the handler owns before that is destroyed uncalled", "", owning_handler,
+                   copied_owning_handler) {
     int left = -1, left_behind = -1;
     {
         stage s("accept");
         auto memory = std::make_shared<arena>();
         memory->left_behind = &left_behind;
-        s.client.async_receive(owning_handler{std::move(memory), &left});
+        s.client.async_receive(TestType{std::move(memory), &left});
         s.w.net.poll();
     }
     CHECK(left == -1);
@@ -326,6 +332,16 @@ namespace {
 struct swift_executor : inline_executor {
     [[nodiscard]] swift_executor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
 };
+// Has taken what it is asked to post when it says that there is no memory, as a strand may.
+struct greedy_executor : inline_executor {
+    [[nodiscard]] greedy_executor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+    template <class F>
+    void execute(F f) const {
+        taken->push_back([held = std::make_shared<F>(std::move(f))] { (*held)(); });
+        throw std::bad_alloc();
+    }
+    std::vector<std::function<void()>>* taken = nullptr;
+};
 }  // namespace
 
 TEST_CASE("tokens: memory is back before the call, however soon another thread calls") {
@@ -336,6 +352,20 @@ TEST_CASE("tokens: memory is back before the call, however soon another thread c
         s.finish();
         CHECK(left == 0);
         CHECK(memory->blocks == 0);
+    });
+}
+
+TEST_CASE("tokens: an executor that had no memory, and has the handler all the same, is not given it twice") {
+    for_each_operation([](stage& s, auto begin) {
+        std::vector<std::function<void()>> taken;
+        int calls = 0;
+        asio::post(s.client.get_executor(), [&] {
+            begin(asio::bind_executor(greedy_executor{{&s.w.context}, &taken}, [&](std::error_code, auto&&...) { ++calls; }));
+        });
+        REQUIRE_NOTHROW(s.finish());
+        REQUIRE(taken.size() == 1);
+        taken.front()();
+        CHECK(calls == 1);
     });
 }
 

@@ -125,18 +125,25 @@ public:
     handing_over(const handing_over&) = delete;
     handing_over& operator=(const handing_over&) = delete;
     ~handing_over() { innermost_ = outer_; }
-    [[nodiscard]] bool came_back() const noexcept { return what_ == nullptr; }
+    [[nodiscard]] bool came_back() const noexcept { return came_back_; }
     /// `what` was destroyed uncalled. Whether this thread is handing it over just now, and keeps it.
     [[nodiscard]] static bool give_back(const held_call* what) noexcept {
-        if (!innermost_ || innermost_->what_ != what) return false;
+        if (!is_handed(what)) return false;
+        innermost_->came_back_ = true;
         innermost_->what_ = nullptr;
         return true;
     }
+    /// `what` is called, and gone: another one may get its address.
+    static void called(const held_call* what) noexcept {
+        if (is_handed(what)) innermost_->what_ = nullptr;
+    }
 
 private:
+    [[nodiscard]] static bool is_handed(const held_call* what) noexcept { return innermost_ && innermost_->what_ == what; }
     static inline thread_local constinit handing_over* innermost_ = nullptr;
     const held_call* what_;
     handing_over* outer_;
+    bool came_back_ = false;
 };
 
 /// What is posted: the reference of the completion, and the only one, so that the memory is back before the call.
@@ -148,7 +155,11 @@ public:
     ~posted_call() {
         if (target_ && !handing_over::give_back(target_)) target_->release();
     }
-    void operator()() { std::exchange(target_, nullptr)->invoke(); }
+    void operator()() {
+        held_call* const c = std::exchange(target_, nullptr);
+        handing_over::called(c);
+        c->invoke();
+    }
 
 private:
     held_call* target_;
@@ -207,7 +218,7 @@ class completion {
             else post();
         }
         void post() override {
-            if constexpr (can_post<executor_type>) hand_over([this] { post_call(work.get_executor(), posted(*this)); });
+            if constexpr (can_post<executor_type>) hand_over([this] { post_call(work.get_executor(), posted(*this)); }, false);
             else owner.call_soon(*this);  // first out of the call that completes
         }
         void call() override {
@@ -216,19 +227,23 @@ class completion {
                     return hand_over([this] {
                         asio::prefer(work.get_executor(), asio::execution::allocator(asio::get_associated_allocator(handler)))
                             .execute(posted(*this));
-                    });
+                    }, true);
             }
             invoke();
         }
         void abandon() noexcept override { this->release(); }
         template <class F>
-        void hand_over(F&& to_executor) {
+        void hand_over(F&& to_executor, bool may_call) {
             const handing_over attempt(*this);
             try {
                 to_executor();
             } catch (const std::bad_alloc&) {
-                if (!attempt.came_back()) throw;  // the handler's own
-                return owner.postpone(*this);
+                if (attempt.came_back()) return owner.postpone(*this);
+                if (may_call) throw;  // the handler's own
+                return;  // it was taken before: a strand allocates once more to be run
+            } catch (...) {
+                if (attempt.came_back()) this->release();
+                throw;
             }
             if (attempt.came_back()) this->release();
         }
@@ -244,8 +259,11 @@ class completion {
         void destroy() noexcept override {
             allocator_type allocator(std::move(memory));
             std::optional<Handler> uncalled;
-            if constexpr (std::is_nothrow_move_constructible_v<Handler>)
+            try {
                 if (!handler_taken) uncalled.emplace(std::move(handler));
+            } catch (...) {
+                // It cannot be moved, and goes with the rest.
+            }
             std::destroy_at(this);
             std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
         }

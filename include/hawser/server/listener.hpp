@@ -33,6 +33,10 @@ template <socket_policies P = default_policies>
 class listener {
     using core_type = detail::listener_core<P>;
     using core_ptr = std::shared_ptr<core_type>;
+#if defined(HAWSER_SEPARATE_COMPILATION)
+    static_assert(detail::compiled_policies<P>,
+                  "The compiled library has listeners with default_policies; for policies of your own include <hawser/custom_policies.hpp> first.");
+#endif
 
 public:
     using executor_type = driver::executor_type;  ///< the strand

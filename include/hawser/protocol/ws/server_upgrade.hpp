@@ -97,8 +97,8 @@ public:
         return {};
     }
 
-    /// The time in UTC, for the Date of a refusal: a server with a clock has to send one (RFC 9110 section 6.6.1), and one
-    /// without must not. Until this is called there is none.
+    /// The time in UTC, for the Date of a refusal: a server with a clock has to send one with 4xx and may with others, and one
+    /// without must not (RFC 9110 section 6.6.1). Until this is called there is none.
     void set_date(std::chrono::sys_seconds now) noexcept { date_ = now; }
 
     /// Appends a refusal with `http_status` (300 to 599), `Connection: close` and `text` as its
