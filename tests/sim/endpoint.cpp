@@ -261,9 +261,11 @@ void endpoint::send_one() {
 
 void endpoint::check_budget() {
     const auto& q = how_.options.queue;
-    std::size_t limit = std::max<std::size_t>(q.high_watermark, how_.largest + 1024);
+    // What a message takes with its bookkeeping; its memory may be an eighth larger than it is.
+    const auto cost = [](std::size_t size) { return size + size / 8 + 1024; };
+    std::size_t limit = std::max<std::size_t>(q.high_watermark, cost(how_.largest));
     // What a lost session had in its window is in the queue again, and nothing of it may be dropped.
-    if (lost_sessions_ > 0 || last_ != connection_state::open) limit += how_.options.send_window_messages * (std::min<std::size_t>(how_.largest, how_.options.send_window_bytes) + 1024);
+    if (lost_sessions_ > 0 || last_ != connection_state::open) limit += how_.options.send_window_messages * cost(std::min<std::size_t>(how_.largest, how_.options.send_window_bytes));
     if (socket_.queued_bytes() > limit)
         all_.world.fail("stream " + std::to_string(out_.id) + ": the queue holds " + std::to_string(socket_.queued_bytes()) + " bytes, its limit is " + std::to_string(limit));
 }
