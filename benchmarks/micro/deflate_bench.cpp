@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What compression costs and saves: JSON, all messages different, and bytes that do not shrink.
 #include <hawser/deflate.hpp>
+#include <hawser/protocol/ws/deflate_codec.hpp>
 
 #include <benchmark/benchmark.h>
 

@@ -7,6 +7,7 @@
 #include "support/certificates.hpp"
 
 #include <asio/connect.hpp>
+#include <asio/ip/tcp.hpp>
 #include <asio/read.hpp>
 #include <asio/read_until.hpp>
 #include <asio/ssl/stream.hpp>

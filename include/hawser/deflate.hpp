@@ -5,6 +5,7 @@
 #pragma once
 
 #include <hawser/core/config.hpp>
+#include <hawser/core/option_error.hpp>
 #include <hawser/protocol/ws/compression.hpp>
 #include <hawser/protocol/ws/deflate_terms.hpp>
 

@@ -4,6 +4,7 @@
 #include "fuzz.hpp"
 
 #include <hawser/deflate.hpp>
+#include <hawser/protocol/ws/deflate_codec.hpp>
 
 #include "../support/deflate_peer.hpp"
 

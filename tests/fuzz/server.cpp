@@ -6,6 +6,7 @@
 
 #include <hawser/deflate.hpp>
 #include <hawser/hawser.hpp>
+#include <hawser/protocol/session/decode.hpp>
 #include <hawser/protocol/session/encode.hpp>
 #include <hawser/testing/virtual_driver.hpp>
 

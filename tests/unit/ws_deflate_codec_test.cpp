@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The codec of a connection: what it compresses, and the memory that it and many of its kind hold.
 #include <hawser/deflate.hpp>
+#include <hawser/protocol/ws/deflate_codec.hpp>
 
 #include "support/catch.hpp"
 #include "support/deflate_peer.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The four parameters of permessage-deflate (RFC 7692 section 7.1), in offers and answers.
 #include <hawser/deflate.hpp>
+#include <hawser/protocol/ws/deflate_codec.hpp>
 #include <hawser/protocol/ws/client_upgrade.hpp>
 #include <hawser/protocol/ws/server_upgrade.hpp>
 
