@@ -18,9 +18,12 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
 #include <memory_resource>
+#include <stdexcept>
+#include <vector>
 
 using namespace support;
 using hawser::message;
@@ -353,6 +356,34 @@ TEST_CASE("tokens: memory is back before the call, however soon another thread c
         CHECK(left == 0);
         CHECK(memory->blocks == 0);
     });
+}
+
+namespace {
+// Takes nothing, and not for want of memory.
+struct broken_executor : inline_executor {
+    [[nodiscard]] broken_executor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+    template <class F>
+    void execute(F) const {
+        throw std::runtime_error("broken");
+    }
+};
+}  // namespace
+
+TEST_CASE("tokens: a handler whose executor takes nothing is destroyed uncalled, and its memory is back") {
+    const auto memory = std::make_shared<arena>();
+    int left = -1;
+    {
+        stage s("wait_open");
+        s.client.async_wait_open(asio::bind_executor(broken_executor{{&s.w.context}}, owning_handler{memory, &left}));
+        try {
+            s.finish();
+        } catch (const std::runtime_error&) {
+            // It may leave run().
+        }
+        CHECK(memory->blocks == 0);
+        CHECK(memory.use_count() == 1);
+    }
+    CHECK(left == -1);
 }
 
 TEST_CASE("tokens: an executor that had no memory, and has the handler all the same, is not given it twice") {
